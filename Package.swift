@@ -1,0 +1,61 @@
+// swift-tools-version:6.1
+// The Qubic AI Compute Layer, offline: qquant, qinfer and qbench over one runtime.
+import PackageDescription
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+
+let package = Package(
+    name: "qubic-ai-compute-layer",
+    products: [
+        .executable(name: "qquant", targets: ["qquant"]),
+        .executable(name: "qinfer", targets: ["qinfer"]),
+        .executable(name: "qbench", targets: ["qbench"]),
+        .library(name: "Runtime", targets: ["Runtime"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C: kernels and module maps. Only Runtime/Kernels imports the first two.
+        .target(name: "CKernels"),
+        .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(
+            name: "CHDF5", pkgConfig: "hdf5-serial", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(
+            name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+
+        // Libraries. Arrows point one way: tools → QDashboard, Reporting → Runtime → CKernels.
+        .target(
+            name: "Runtime",
+            dependencies: ["CKernels", "COpenBLAS", "CHDF5", "CPCRE2", crypto, logging]),
+        .target(name: "QDashboard", dependencies: ["Runtime"]),
+        .target(
+            name: "Reporting",
+            dependencies: [
+                "Runtime", "Yams",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+
+        // Tools: flags, validation, exit codes.
+        .executableTarget(name: "qquant", dependencies: ["Runtime", argumentParser, logging]),
+        .executableTarget(
+            name: "qinfer", dependencies: ["Runtime", "QDashboard", "Reporting", argumentParser, logging]),
+        .executableTarget(
+            name: "qbench", dependencies: ["Runtime", "QDashboard", "Reporting", argumentParser, logging]),
+
+        .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
+        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
+        .testTarget(name: "QDashboardTests", dependencies: ["QDashboard"]),
+        .testTarget(name: "ReportingTests", dependencies: ["Reporting"]),
+        .testTarget(name: "CLITests", dependencies: ["qquant", "qinfer", "qbench"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11
+)

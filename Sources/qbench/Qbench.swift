@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Qbench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "qbench")
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Qinfer: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "qinfer")
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Qquant: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "qquant")
+}
