@@ -26,7 +26,7 @@ struct LayerQuantizer {
     private static let blockValues = 1 << 15
 
     init(_ context: LayerContext, method: any RoundingMethod, place: String) throws {
-        guard [.f32, .f16, .bf16].contains(context.dtype) else {
+        guard context.dtype.isSupportedFloat else {
             throw QuantizationError.dtype(
                 place: place, tensor: context.module + ".weight", dtype: context.dtype.rawValue)
         }
