@@ -119,11 +119,19 @@ extension Checkpoint {
     /// Checks that the checkpoint holds exactly the tensors that its configuration asks for, in the right shapes and
     /// types. Throws `CheckpointError.tensors` that names all that are missing, malformed, or not of this model.
     public func validateTensors(packing: (String) throws -> LinearPacking? = { _ in nil }) throws {
-        let expected = try configuration.expectedTensors(packing: packing)
+        try configuration.validate(tensors, path: directory.path, packing: packing)
+    }
+}
+
+extension ModelConfiguration {
+    /// Checks that `tensors`, by name, are exactly those of this model; `path` says where they come from.
+    public func validate(
+        _ tensors: [String: TensorInfo], path: String, packing: (String) throws -> LinearPacking? = { _ in nil }
+    ) throws {
         var unclaimed = Set(tensors.keys)
         var missing: [String] = []
         var wrong: [String] = []
-        for tensor in expected {
+        for tensor in try expectedTensors(packing: packing) {
             guard let info = tensors[tensor.name] else {
                 if tensor.required { missing.append("missing \(tensor.name)") }
                 continue
@@ -138,9 +146,8 @@ extension Checkpoint {
         }
         // Old checkpoints carry RoPE's frequencies, which follow from the configuration.
         let extra = unclaimed.filter { !$0.hasSuffix(".rotary_emb.inv_freq") }.sorted()
-        let problems =
-            Self.abridged(missing) + Self.abridged(wrong) + Self.abridged(extra.map { "unexpected \(printable($0))" })
-        guard problems.isEmpty else { throw CheckpointError.tensors(path: directory.path, problems: problems) }
+        let problems = [missing, wrong, extra.map { "unexpected \(printable($0))" }].flatMap(Self.abridged)
+        guard problems.isEmpty else { throw CheckpointError.tensors(path: path, problems: problems) }
     }
 
     private static func abridged(_ problems: [String]) -> [String] {
