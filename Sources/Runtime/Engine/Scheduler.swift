@@ -123,6 +123,16 @@ final class Scheduler: @unchecked Sendable {
             else { break }
             state.skip(room.computed)
             let now = monotonicSeconds()
+            if submission.request.traced, let observer {
+                do {
+                    try observer.began(submission.request.id, prompt: state.prompt)
+                } catch {
+                    pages.release(room.pages)
+                    submission.completion(.failure(error))
+                    taken += 1
+                    continue
+                }
+            }
             var entry = Running(
                 submission: submission, state: state, pages: room.pages, published: room.computed, admitted: now)
             entry.timings.queue = now - submission.arrival
@@ -146,10 +156,23 @@ final class Scheduler: @unchecked Sendable {
                 guard isReading == reading, batch.rows == 0 || batch.rows + entry.state.nextRows <= limits.rows,
                     let step = entry.state.next()
                 else { continue }
+                let traced = entry.submission.request.traced && step.keeps
+                if traced, let observer {
+                    let beyond = step.tokens.suffix(
+                        max(0, step.firstPosition + step.tokens.count - entry.state.prompt.count))
+                    if !beyond.isEmpty {
+                        do {
+                            try observer.fed(entry.submission.request.id, tokens: Array(beyond))
+                        } catch {
+                            end(sequence, entry, .failure(error))
+                            continue
+                        }
+                    }
+                }
                 batch.append(
                     sequence: sequence, tokens: step.tokens, firstPosition: step.firstPosition, pages: entry.pages,
                     readouts: step.readouts, request: entry.submission.request.id,
-                    traced: entry.submission.request.traced && step.keeps)
+                    traced: traced)
                 entry.inFlight += 1
                 publish(&entry)
                 running[sequence] = entry
@@ -204,8 +227,7 @@ final class Scheduler: @unchecked Sendable {
             timings: timings)
         do {
             if entry.submission.request.traced {
-                // The last token was written but never computed: the trace ends with the last position that was.
-                try observer?.finished(completion, computed: entry.state.sent)
+                try observer?.finished(completion)
             }
             end(sequence, entry, .success(completion))
         } catch {

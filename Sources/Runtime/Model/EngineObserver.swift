@@ -6,6 +6,11 @@ protocol EngineObserver: Sendable {
     /// Whether the head is to be computed for every position.
     var wantsAllLogits: Bool { get }
 
+    /// A request begins; its first tokens are the prompt.
+    func began(_ request: String, prompt: [Int32]) throws
+    /// Tokens beyond the prompt are about to go through the model.
+    func fed(_ request: String, tokens: [Int32]) throws
+
     /// Rows [rows, width] of a point at positions startPosition….
     func observe(
         _ point: TracePoint, request: String, startPosition: Int, rows: Int, width: Int,
@@ -16,6 +21,5 @@ protocol EngineObserver: Sendable {
         layer: Int, request: String, startPosition: Int, rows: Int, heads: Int, keys: Int,
         values: UnsafeBufferPointer<Float>) throws
 
-    /// The request is done; its first `computed` positions went through the model.
-    func finished(_ completion: Completion, computed: Int) throws
+    func finished(_ completion: Completion) throws
 }

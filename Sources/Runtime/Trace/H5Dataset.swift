@@ -116,7 +116,7 @@ extension H5Container {
                 defer { H5Pclose(access) }
                 guard H5Pset_chunk(creation, Int32(chunk.count), chunk.map { hsize_t($0) }) >= 0,
                     H5Pset_shuffle(creation) >= 0, H5Pset_deflate(creation, 1) >= 0,
-                    H5Pset_obj_track_times(creation, 0) >= 0,
+                    H5Pset_obj_track_times(creation, false) >= 0,
                     H5Pset_chunk_cache(access, 521, cacheBytes, 1) >= 0
                 else { return -1 }
                 return H5Dcreate2(id, name, type.file, space, qhdf5_default(), creation, access)
