@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import Runtime
+import Runtime
 
 /// The model against transformers: every activation, the logits, and the greedy tokens. Goldens and the script that
 /// made them: Tests/Fixtures/models.
@@ -58,11 +58,12 @@ struct Golden {
         var activations: [String: [Float]] = [:]
         var tokens: [String: [Int32]] = [:]
         for (tensor, entry) in file.entries {
-            let bytes = try file.bytes(tensor)
-            if entry.info.dtype == .i32 {
-                tokens[tensor] = bytes.withMemoryRebound(to: Int32.self, Array.init)
-            } else {
-                activations[tensor] = bytes.withMemoryRebound(to: Float.self, Array.init)
+            try file.withBytes(tensor) { bytes in
+                if entry.info.dtype == .i32 {
+                    tokens[tensor] = Array(bytes.bindMemory(to: Int32.self))
+                } else {
+                    activations[tensor] = Array(bytes.bindMemory(to: Float.self))
+                }
             }
         }
         self.activations = activations

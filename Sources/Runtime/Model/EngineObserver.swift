@@ -1,6 +1,6 @@
 /// Sees what passes through the stages, for requests that ask for it. Called from the stages' threads; an error fails
 /// the request.
-protocol EngineObserver: Sendable {
+package protocol EngineObserver: Sendable {
     /// Whether attention patterns are wanted; they cost heads × positions floats a row.
     var wantsPatterns: Bool { get }
     /// Whether the head is to be computed for every position.

@@ -19,18 +19,18 @@ public final class Trace: EngineObserver {
     /// Closes the file and puts it in place.
     public func finish() throws { try writer.finish() }
 
-    var wantsPatterns: Bool { writer.keepsPatterns }
-    var wantsAllLogits: Bool { true }
+    package var wantsPatterns: Bool { writer.keepsPatterns }
+    package var wantsAllLogits: Bool { true }
 
-    func began(_ request: String, prompt: [Int32]) throws {
+    package func began(_ request: String, prompt: [Int32]) throws {
         try writer.begin(request: request, tokens: prompt)
     }
 
-    func fed(_ request: String, tokens: [Int32]) throws {
+    package func fed(_ request: String, tokens: [Int32]) throws {
         try writer.append(request: request, tokens: tokens)
     }
 
-    func observe(
+    package func observe(
         _ point: TracePoint, request: String, startPosition: Int, rows: Int, width: Int,
         values: UnsafeBufferPointer<Float>
     ) throws {
@@ -38,7 +38,7 @@ public final class Trace: EngineObserver {
             request: request, point: point, startPosition: startPosition, rows: rows, width: width, values: values)
     }
 
-    func observePattern(
+    package func observePattern(
         layer: Int, request: String, startPosition: Int, rows: Int, heads: Int, keys: Int,
         values: UnsafeBufferPointer<Float>
     ) throws {
@@ -47,7 +47,7 @@ public final class Trace: EngineObserver {
             values: values)
     }
 
-    func finished(_ completion: Completion) throws {
+    package func finished(_ completion: Completion) throws {
         let timings = completion.timings
         try writer.end(
             request: completion.id,
