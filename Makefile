@@ -25,6 +25,10 @@ model: build ## Fetch SmolLM2-135M-Instruct and import it
 quantize: model ## Quantize MODEL to BITS (8 or 4) with GROUP columns a scale
 	$(BIN)/qquant quantize $(MODEL) --output $(OUTPUT) --bits $(BITS) --group-size $(GROUP) --force
 
+test: setup ## Build and run all tests (release: the kernels need the optimiser)
+	swift build -c release --build-tests
+	swift test -c release --skip-build
+
 clean: ## Remove build products and downloaded models
 	rm -rf .build models Reports/demo .cache
 
