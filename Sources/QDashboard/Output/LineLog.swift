@@ -98,7 +98,8 @@ final class LineLog {
             let value = try? JSONValue(parsing: data[start..<end], place: path)
             guard let value, record(value, end + 1) else {
                 guard end + 1 == data.endIndex || data[(end + 1)...].firstIndex(of: 0x0A) == nil else {
-                    throw OutputError.corrupt(path: path, line: line, problem: "not a record of a run, and lines follow it")
+                    throw OutputError.corrupt(
+                        path: path, line: line, problem: "not a record of a run, and lines follow it")
                 }
                 return
             }
