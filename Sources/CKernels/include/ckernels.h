@@ -27,7 +27,8 @@ typedef struct {
 
 /// One linear layer in the order that a kernel set reads it. Rows stand in blocks of `row_block`; columns in `groups`
 /// groups of `group`, the last one padded with zeros. `group` is a multiple of 32 and divides scale_group, or covers
-/// all columns with padding. Layouts differ between kernel sets and are never stored.
+/// all columns with padding, and is at most 65 536, so that a group's sum fits 32 bits. Layouts differ between kernel
+/// sets and are never stored.
 typedef struct {
     int32_t bits;
     int32_t rows, cols;
@@ -67,7 +68,8 @@ typedef struct {
     const void *const *value_pages;
     float *out;                        // [tokens, heads, head_dim], rows out_stride apart
     int64_t out_stride;
-    float *pattern;                    // NULL, or [heads, tokens, pattern_stride]: the probabilities, for tracing
+    float *pattern;                    // NULL, or [heads, tokens, pattern_stride]: the probabilities, for tracing;
+                                       // 0 at the positions after the query's, up to first_position + tokens
     int64_t pattern_stride;            // ≥ first_position + tokens
 } qk_attention;
 
@@ -83,7 +85,8 @@ typedef struct {
     /// Rows past the last are written as zeros with scale 0.
     void (*pack)(const qk_source *source, qk_weights *weights, int32_t begin, int32_t end);
     /// x [tokens, cols], rows `stride` apart → quants. Per group: a = max|x|; scale = a/127; inverse = a > 0 ? 127/a : 0;
-    /// q = round-half-even(x·inverse), within ±127.
+    /// q = round-half-even(x·inverse), within ±127. A group with a < 2^-120 is zeros with scale 0; one that holds an
+    /// infinity or NaN has quants 0 and scale a, so that its products become NaN.
     void (*quantize)(const float *x, int64_t stride, qk_activations *out, int32_t token_begin, int32_t token_end);
     /// out[t·stride + r] = Σ_g fma(float(Σ_k (w−zp)·x), w_scale·x_scale, acc), groups in order, for the rows of blocks
     /// [begin, end) and all tokens. Sums inside a group are exact integers; acc starts at 0.

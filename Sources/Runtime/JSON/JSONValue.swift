@@ -84,7 +84,9 @@ public struct JSONObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
         get { values[ExactKey(text: key)] }
         set {
             guard let newValue else {
-                if values.removeValue(forKey: ExactKey(text: key)) != nil { keys.removeAll { $0.utf8.elementsEqual(key.utf8) } }
+                if values.removeValue(forKey: ExactKey(text: key)) != nil {
+                    keys.removeAll { $0.utf8.elementsEqual(key.utf8) }
+                }
                 return
             }
             if values.updateValue(newValue, forKey: ExactKey(text: key)) == nil { keys.append(key) }
