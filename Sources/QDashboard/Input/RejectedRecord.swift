@@ -12,5 +12,7 @@ public struct RejectedRecord: Error, Sendable, Equatable {
     public init(file: String, line: Int, reason: String) { (self.file, self.line, self.reason) = (file, line, reason) }
 
     /// `{"file":…,"line":…,"reason":…}`
-    public var json: JSONValue { object([("file", .string(file)), ("line", .integer(line)), ("reason", .string(reason))]) }
+    public var json: JSONValue {
+        object([("file", .string(file)), ("line", .integer(line)), ("reason", .string(reason))])
+    }
 }

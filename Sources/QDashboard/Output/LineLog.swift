@@ -5,13 +5,13 @@ import Runtime
 /// the process. One line in the making is all that can be torn, and it is cut off when the file is resumed.
 ///
 /// Not `Sendable`: `RunOutput` guards it.
-final class LineLog {
+package final class LineLog {
     let path: String
     private let descriptor: Int32
     /// Length of the whole lines, in bytes.
     private var length = 0
 
-    enum Opening {
+    package enum Opening {
         /// Must not be there yet.
         case new
         /// Empty from now on.
@@ -21,7 +21,7 @@ final class LineLog {
     }
 
     /// Throws `OutputError.exists`, `.inUse` or `.failed`.
-    init(path: String, _ opening: Opening) throws {
+    package init(path: String, _ opening: Opening) throws {
         self.path = path
         // Emptied only under the lock: another run may be writing.
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (opening == .new ? O_EXCL : 0), 0o644)
@@ -50,7 +50,7 @@ final class LineLog {
 
     deinit { close(descriptor) }
 
-    func append(_ record: JSONValue) throws {
+    package func append(_ record: JSONValue) throws {
         var line = record.serialized(indent: nil)
         line.append(0x0A)
         try line.withUnsafeBytes { bytes in
@@ -98,7 +98,8 @@ final class LineLog {
             let value = try? JSONValue(parsing: data[start..<end], place: path)
             guard let value, record(value, end + 1) else {
                 guard end + 1 == data.endIndex || data[(end + 1)...].firstIndex(of: 0x0A) == nil else {
-                    throw OutputError.corrupt(path: path, line: line, problem: "not a record of a run, and lines follow it")
+                    throw OutputError.corrupt(
+                        path: path, line: line, problem: "not a record of a run, and lines follow it")
                 }
                 return
             }

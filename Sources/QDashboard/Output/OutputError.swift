@@ -23,9 +23,12 @@ public enum OutputError: WordedError, Equatable {
         case .exists(let path):
             Wording(path, "already exists", advice: "choose another folder, --resume the run, or --force to overwrite")
         case .notADirectory(let path): Wording(path, "is not a directory", advice: "choose another folder")
-        case .inUse(let path): Wording(path, "another run is writing to it", advice: "wait for it or choose another folder")
+        case .inUse(let path):
+            Wording(path, "another run is writing to it", advice: "wait for it or choose another folder")
         case .failed(let path, let operation, let code, let message):
-            Wording(path, "\(operation) failed: \(message) (errno \(code))", advice: "what was written so far can be resumed")
+            Wording(
+                path, "\(operation) failed: \(message) (errno \(code))",
+                advice: "what was written so far can be resumed")
         case .corrupt(let path, let line, let problem):
             Wording("\(path), line \(line)", problem, advice: "--force begins the run again")
         case .differentRun(let path, let what, let expected, let got):
@@ -33,7 +36,8 @@ public enum OutputError: WordedError, Equatable {
                 path, "the answers to be resumed were made with another \(what)", expected: expected, got: got,
                 advice: "choose another folder, or --force to overwrite")
         case .notANumber(let id, let what, let value): Wording("answer \(id)", "the \(what) is \(value)")
-        case .ordinalTaken(let id, let ordinal): Wording("answer \(id)", "place \(ordinal) of the results is taken already")
+        case .ordinalTaken(let id, let ordinal):
+            Wording("answer \(id)", "place \(ordinal) of the results is taken already")
         case .missingAnswer(let ordinal, let waiting):
             Wording("results", "answer \(ordinal) never came", got: "\(waiting) later answers that wait for it")
         case .closed(let path): Wording(path, "the run's output is closed already")

@@ -71,11 +71,14 @@ public struct AnswerRecord: Sendable, Equatable {
             let promptDigest = value["prompt_digest"]?.string, let labels = value["label_probabilities"]?.object,
             let finishReason = value["finish_reason"]?.string
         else { return nil }
-        let probabilities = labels.members.compactMap { member in member.value.double.map { Probability(member.key, $0) } }
+        let probabilities = labels.members.compactMap { member in
+            member.value.double.map { Probability(member.key, $0) }
+        }
         guard probabilities.count == labels.count else { return nil }
         self.init(
             id: id, analysis: analysis, sentiment: sentiment, confidence: confidence, nodeID: nodeID,
-            promptTokens: promptTokens, outputTokens: outputTokens, modelDigest: modelDigest, promptDigest: promptDigest,
+            promptTokens: promptTokens, outputTokens: outputTokens, modelDigest: modelDigest,
+            promptDigest: promptDigest,
             probabilities: probabilities, finishReason: finishReason)
     }
 
@@ -114,7 +117,9 @@ public struct TimingRecord: Sendable, Equatable {
 
     /// To the microsecond. A time that is no number is null: a broken clock must not lose an answer.
     public var json: JSONValue {
-        func milliseconds(_ value: Double) -> JSONValue { value.isFinite ? .number((value * 1e3).rounded() / 1e3) : .null }
+        func milliseconds(_ value: Double) -> JSONValue {
+            value.isFinite ? .number((value * 1e3).rounded() / 1e3) : .null
+        }
         return object([
             ("id", .string(id)), ("queue_ms", milliseconds(queue)), ("prefill_ms", milliseconds(prefill)),
             ("decode_ms", milliseconds(decode)), ("total_ms", milliseconds(total)),
@@ -125,7 +130,8 @@ public struct TimingRecord: Sendable, Equatable {
     /// Nil where it is no such record.
     public init?(_ value: JSONValue) {
         func milliseconds(_ key: String) -> Double? { value[key].flatMap { $0.isNull ? .nan : $0.double } }
-        guard let id = value["id"]?.string, let queue = milliseconds("queue_ms"), let prefill = milliseconds("prefill_ms"),
+        guard let id = value["id"]?.string, let queue = milliseconds("queue_ms"),
+            let prefill = milliseconds("prefill_ms"),
             let decode = milliseconds("decode_ms"), let total = milliseconds("total_ms"),
             let first = milliseconds("ttft_ms"), let stages = value["stages_ms"]?.array
         else { return nil }

@@ -54,7 +54,8 @@ public final class RunOutput: Sendable {
     ///
     /// Throws `OutputError`.
     public init(
-        directory: URL, existing: Existing, modelDigest: String? = nil, promptDigest: String? = nil, nodeID: String? = nil
+        directory: URL, existing: Existing, modelDigest: String? = nil, promptDigest: String? = nil,
+        nodeID: String? = nil
     ) throws {
         self.directory = directory
         try Self.makeDirectory(directory)
@@ -105,12 +106,8 @@ public final class RunOutput: Sendable {
     public func reject(_ record: RejectedRecord, before ordinal: Int) throws {
         try state.withLock { state in
             try Self.check(state, directory)
-            if ordinal <= state.next, state.waiting.isEmpty || ordinal < state.next {
-                try Self.write(.rejected(record), &state)
-            } else {
-                state.rejectedBefore[ordinal, default: []].append(record)
-                try Self.drain(&state)
-            }
+            guard ordinal > state.next else { return try Self.write(.rejected(record), &state) }
+            state.rejectedBefore[ordinal, default: []].append(record)
         }
     }
 
@@ -157,7 +154,9 @@ public final class RunOutput: Sendable {
 
     private static func drain(_ state: inout State) throws {
         while true {
-            for record in state.rejectedBefore.removeValue(forKey: state.next) ?? [] { try write(.rejected(record), &state) }
+            for record in state.rejectedBefore.removeValue(forKey: state.next) ?? [] {
+                try write(.rejected(record), &state)
+            }
             guard let entry = state.waiting.removeValue(forKey: state.next) else { return }
             try write(entry, &state)
             state.next += 1
@@ -203,9 +202,11 @@ public final class RunOutput: Sendable {
         if let other { throw other }
         var timed = 0
         var timedEnd = 0
+        var theirs = true
         try timings.readBack { value, end in
             guard let timing = TimingRecord(value) else { return false }
-            if timed < ids.count, timing.id == ids[timed] { (timed, timedEnd) = (timed + 1, end) }
+            theirs = theirs && timed < ids.count && timing.id == ids[timed]
+            if theirs { (timed, timedEnd) = (timed + 1, end) }
             return true
         }
         try results.cut(to: timed == 0 ? 0 : ends[timed - 1])

@@ -124,7 +124,7 @@ public enum FactStyle: Sendable, Equatable {
         }
     }
 
-    static func grouped(_ value: Int) -> String {
+    package static func grouped(_ value: Int) -> String {
         let digits = String(value.magnitude)
         var text = value < 0 ? "-" : ""
         for (index, digit) in digits.enumerated() {
@@ -135,7 +135,7 @@ public enum FactStyle: Sendable, Equatable {
     }
 
     /// The shortest decimal that reads back as the same number, without an exponent.
-    static func full(_ value: Double) -> String {
+    package static func full(_ value: Double) -> String {
         let text = "\(value)"
         guard let e = text.firstIndex(of: "e"), let exponent = Int(text[text.index(after: e)...]) else {
             return text.hasSuffix(".0") ? String(text.dropLast(2)) : text

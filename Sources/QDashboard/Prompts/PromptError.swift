@@ -17,7 +17,8 @@ public enum PromptError: WordedError, Equatable {
             Wording(path, problem, expected: "a folder of prompt files (*.prompt)", advice: "see Datasets/prompts")
         case .unreadable(let path, let problem): Wording(path, problem)
         case .malformed(let file, let line, let problem):
-            Wording(line == 0 ? file : "\(file), line \(line)", problem, advice: "see Datasets/README.md for the format")
+            Wording(
+                line == 0 ? file : "\(file), line \(line)", problem, advice: "see Datasets/README.md for the format")
         case .twice(let name, let language, let files):
             Wording(files.joined(separator: ", "), "the prompt \(name) in \(language) is there twice")
         case .unknown(let name, let language, let known):

@@ -26,7 +26,9 @@ public struct PromptLibrary: Sendable {
             } catch {
                 throw PromptError.unreadable(path: url.path, problem: "cannot be read (\(error.localizedDescription))")
             }
-            guard data.count <= 1 << 20 else { throw PromptError.unreadable(path: url.path, problem: "longer than 1 MB") }
+            guard data.count <= 1 << 20 else {
+                throw PromptError.unreadable(path: url.path, problem: "longer than 1 MB")
+            }
             guard let text = String(validating: data, as: UTF8.self) else {
                 throw PromptError.unreadable(path: url.path, problem: "not valid UTF-8")
             }

@@ -85,7 +85,8 @@ private struct PromptParser {
                 (1...4096).contains(tokens)
             else { throw failure(number, "expected max-tokens=\"N\" with N from 1 to 4096") }
             let stop = fields.filter { $0.key == "stop" }.map(\.value)
-            guard stop.allSatisfy({ !$0.isEmpty }), fields.allSatisfy({ ["max-tokens", "stop"].contains($0.key) }) else {
+            guard stop.allSatisfy({ !$0.isEmpty }), fields.allSatisfy({ ["max-tokens", "stop"].contains($0.key) })
+            else {
                 throw failure(number, "expected max-tokens and stop, and no empty stop")
             }
             guard generations.updateValue(.init(name: name, maxTokens: tokens, stop: stop), forKey: name) == nil else {
@@ -125,7 +126,8 @@ private struct PromptParser {
             }
             let content = lines.joined(separator: "\n")
             guard !content.contains("{{") else {
-                throw failure(section.line, "{{…}} stands only in the facts and in the last answer, {{facts}} on its own line")
+                throw failure(
+                    section.line, "{{…}} stands only in the facts and in the last answer, {{facts}} on its own line")
             }
             messages.append(ChatMessage(role: section.name, content: content))
         }
@@ -135,9 +137,11 @@ private struct PromptParser {
             }
         }
         guard let last = sections.last, last.name == "assistant" else {
-            throw failure(sections.last?.line ?? 0, "the last section must be === assistant, the answer to be filled in")
+            throw failure(
+                sections.last?.line ?? 0, "the last section must be === assistant, the answer to be filled in")
         }
-        guard places == 1, messages.last?.role == "user", messages.last?.content.contains(Prompt.factsPlace) == true else {
+        guard places == 1, messages.last?.role == "user", messages.last?.content.contains(Prompt.factsPlace) == true
+        else {
             throw failure(0, "{{facts}} must stand once, in the last === user, so that all before it is shared")
         }
         guard !facts.isEmpty else { throw failure(0, "there is no === facts section with facts in it") }
@@ -150,7 +154,8 @@ private struct PromptParser {
             let parts = piece.text.split(separator: "|", maxSplits: 1)
             let name = parts.first.map(String.init) ?? ""
             guard Facts.known.contains(name) else {
-                throw failure(number, "unknown fact {{\(name)}}; known are \(Facts.known.sorted().joined(separator: ", "))")
+                throw failure(
+                    number, "unknown fact {{\(name)}}; known are \(Facts.known.sorted().joined(separator: ", "))")
             }
             guard parts.count == 2 else { return .fact(name: name, style: .standard) }
             guard let style = FactStyle(parts[1]) else {

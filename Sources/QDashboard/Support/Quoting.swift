@@ -1,8 +1,8 @@
 /// Text from outside, made safe to stand in a message or a prompt.
-enum Quoting {
+package enum Quoting {
     /// One line, without control, format, private or unassigned characters (line breaks, NUL, bidirectional overrides,
     /// zero-width characters), runs of white space folded to one space, and no longer than `limit` characters.
-    static func plain(_ text: String, limit: Int) -> String {
+    package static func plain(_ text: String, limit: Int) -> String {
         var scalars = String.UnicodeScalarView()
         var pendingSpace = false
         // A character can be built of any number of scalars: the bound on scalars keeps a hostile one short too.
@@ -25,12 +25,12 @@ enum Quoting {
     }
 
     /// As `plain`, in quotation marks, for messages.
-    static func quoted(_ text: String, limit: Int = 60) -> String { "\"" + plain(text, limit: limit) + "\"" }
+    package static func quoted(_ text: String, limit: Int = 60) -> String { "\"" + plain(text, limit: limit) + "\"" }
 
     /// As `plain`, in quotation marks, for a prompt: whatever a chat template or a tokenizer takes for markup is written
     /// with other characters, so that no special token (`<|im_end|>`, `</s>`, `[INST]`, `<｜User｜>`) can be spelled and
     /// the quotation cannot be closed from inside.
-    static func promptData(_ text: String, limit: Int = 120) -> String {
+    package static func promptData(_ text: String, limit: Int = 120) -> String {
         let replaced = plain(text, limit: limit).map { character -> Character in
             switch character {
             case "<", "＜", "[", "{", "［", "｛": "("
