@@ -67,6 +67,12 @@ public final class RunStore: Sendable {
                     throw ReportingError.malformed(
                         place: path, problem: "is damaged", expected: "a sound SQLite file", got: check)
                 }
+                // The readers below rely on the columns and their types.
+                guard try pool.read(RunStoreSchema.fingerprint) == RunStoreSchema.expected() else {
+                    throw ReportingError.malformed(
+                        place: path, problem: "has other tables than a run store",
+                        expected: "the tables of version \(RunStoreSchema.version)", got: nil)
+                }
             }
         } catch let error as DatabaseError {
             throw Self.worded(error, path, "open it")
