@@ -27,7 +27,8 @@ import Testing
                 #expect(number(name, facts, request.snapshot) == value.double, "\(place) \(name)")
             }
             for (name, text) in expected["texts"]?.object?.members ?? [] {
-                #expect(facts[name] == text.string.map { name == "transition" ? .word($0) : .text($0) }, "\(place) \(name)")
+                #expect(
+                    facts[name] == text.string.map { name == "transition" ? .word($0) : .text($0) }, "\(place) \(name)")
             }
             // Nothing more than Python found, apart from what is computed.
             let found = (expected["values"]?.object?.keys ?? []) + (expected["texts"]?.object?.keys ?? [])
@@ -45,7 +46,8 @@ import Testing
 
     @Test func kindsAreRecognised() throws {
         func kinds(_ name: String) throws -> [Snapshot.Kind] {
-            try all(try RequestReader(paths: [recorded.appending(path: name).path])).compactMap(\.request?.snapshot.kind)
+            try all(try RequestReader(paths: [recorded.appending(path: name).path])).compactMap(
+                \.request?.snapshot.kind)
         }
         #expect(try kinds("latest_stats.jsonl") == [.latestStats, .latestStats])
         #expect(try kinds("tick_info.jsonl") == [.tickInfo, .tickInfo])

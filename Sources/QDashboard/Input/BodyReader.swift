@@ -35,7 +35,8 @@ enum BodyReader {
                 snapshot.reportedAt = try fields.moment("timestamp")
             }
         case .failure:
-            throw Rejection("a record of unknown shape")
+            snapshot.failure = try dashboardError(fields)
+            guard snapshot.failure != nil else { throw Rejection("a record of unknown shape") }
         }
         return snapshot
     }

@@ -99,7 +99,9 @@ enum RecordDecoder {
         if object["data"]?.object != nil { return .latestStats }
         if object["tick"] != nil { return .dashboardTick }
         let stats = ["activeAddresses", "marketCap", "price", "epochTickQuality", "circulatingSupply", "burnedQus"]
-        return stats.contains { object[$0] != nil } ? .dashboardStats : nil
+        if stats.contains(where: { object[$0] != nil }) { return .dashboardStats }
+        let isError = object["error"]?.string != nil || object["status"]?.string == "offline"
+        return isError ? .failure : nil
     }
 
     /// Nil for an address that is not known: the keys decide then.

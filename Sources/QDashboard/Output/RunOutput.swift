@@ -18,8 +18,10 @@ public final class RunOutput: Sendable {
 
     public struct Counts: Sendable, Equatable {
         /// Answers in results.jsonl, resumed ones included.
-        public var answers = 0
-        public var rejected = 0
+        public var answers: Int
+        public var rejected: Int
+
+        public init(answers: Int = 0, rejected: Int = 0) { (self.answers, self.rejected) = (answers, rejected) }
     }
 
     public let directory: URL

@@ -41,7 +41,8 @@ extension Snapshot {
         case .dashboardTick, .dashboardStats, .failure:
             guard let failure else { return .object(numbers) }
             var members = numbers
-            for (key, value) in Self.zeros.members where kind == .dashboardTick { members[key] = value }
+            let zeros = kind == .dashboardTick ? Self.zeros : Self.statsZeros
+            for (key, value) in zeros.members { members[key] = value }
             guard failure.kind == .dashboardError else { return .object(members) }
             members["status"] = "offline"
             members["error"] = failure.message.map(JSONValue.string)
@@ -50,6 +51,11 @@ extension Snapshot {
     }
 
     private static let zeros = members([("tick", 0), ("duration", 0), ("epoch", 0), ("initialTick", 0)])
+
+    private static let statsZeros = members([
+        ("activeAddresses", 0), ("marketCap", 0), ("price", 0), ("epochTickQuality", 0), ("circulatingSupply", 0),
+        ("burnedQus", 0),
+    ])
 
     /// The numbers under the names that the bodies have in common.
     private var numbers: JSONObject {
@@ -81,7 +87,8 @@ extension Snapshot {
         }
         if let health {
             let parts = Self.members([
-                ("overall", health.overall.json), ("tick_status", health.tick.json), ("epoch_status", health.epoch.json),
+                ("overall", health.overall.json), ("tick_status", health.tick.json),
+                ("epoch_status", health.epoch.json),
                 ("duration_status", health.duration.json),
             ])
             members["health"] = .object(parts)

@@ -17,10 +17,15 @@ public struct KPIResult: Codable, Sendable, Equatable {
     public var interval: Interval?
     /// Positive is room to spare. For shares the difference in points (0.05 is 5 points), otherwise relative to the target.
     public var margin: Double?
+    /// True where the figure is agreement with another model: that is no accuracy, and the name says so.
+    public var isAgreement: Bool?
     /// Why it was not measured, or what the reader must know of the figure.
     public var remark: String?
 
-    public var name: String { percentile.map { "\(target.title), \($0)" } ?? target.title }
+    public var name: String {
+        if isAgreement == true { return "\(target.title) (agreement)" }
+        return percentile.map { "\(target.title), \($0)" } ?? target.title
+    }
     public var measuredText: String? { measured.map { Format.value($0, target.metric.dimension) } }
     public var targetText: String { "\(target.comparison.symbol) \(Format.value(target.value, target.metric.dimension))" }
     public var marginText: String? {
@@ -58,6 +63,7 @@ public struct KPIEvaluation: Sendable, Equatable {
         var percentile: String?
         var interval: Interval?
         var remark: String?
+        var isAgreement = false
     }
 
     private static func evaluate(
@@ -79,6 +85,7 @@ public struct KPIEvaluation: Sendable, Equatable {
         return KPIResult(
             target: target, verdict: target.comparison.holds(value, target.value) ? .pass : .fail, measured: value,
             percentile: found.percentile, interval: found.interval, margin: margin,
+            isAgreement: found.isAgreement ? true : nil,
             remark: remarks.isEmpty ? nil : remarks.joined(separator: "; "))
     }
 
@@ -110,7 +117,7 @@ public struct KPIEvaluation: Sendable, Equatable {
             let count = measure.count.map { "\($0) items" }
             return Measurement(
                 value: measure.value, interval: measure.interval,
-                remark: [count, kind].compactMap { $0 }.joined(separator: ", "))
+                remark: [count, kind].compactMap { $0 }.joined(separator: ", "), isAgreement: measure.kind == .agreement)
         case .availability: return observed(.availability, results)
         case .traceCompleteness: return observed(.traceCompleteness, results)
         case .concurrent:

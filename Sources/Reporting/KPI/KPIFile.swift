@@ -208,7 +208,8 @@ private struct Reader {
         else {
             throw error(node, "not a quantity", expected: "a number above 0 and one of \(units)", got: written)
         }
-        let value = number * dimension.units[unit]!
+        let factor = dimension.units[unit]!
+        let value = number * factor.times / factor.over
         if dimension == .share, value > 1 {
             throw error(node, "a share above 100 %", expected: "at most 100 %", got: written)
         }

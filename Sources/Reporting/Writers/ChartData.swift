@@ -25,6 +25,7 @@ struct ChartData: Encodable {
         /// Requests whose parts were not recorded.
         var whole: [[Double]?] = []
         var failed: [[Double]?] = []
+        var begin: Double = 0
         var end: Double = 0
     }
 
@@ -36,7 +37,7 @@ struct ChartData: Encodable {
     var prompts: [[Double]]
     var timeline: Timeline
 
-    static let maximumRows = 160
+    static let maximumRows = 72
     static let maximumPoints = 600
 
     init(_ results: BenchmarkResults, _ evaluation: KPIEvaluation) {
@@ -73,7 +74,7 @@ struct ChartData: Encodable {
         return Curve(label: label, points: [[sorted[0], 0]] + ranks.map { [sorted[$0], Double($0 + 1) / Double(n)] })
     }
 
-    /// Equal bins by the Freedman–Diaconis rule, at most 48.
+    /// Equal bins by the Freedman–Diaconis rule, at most about 40.
     static func bins(_ samples: [Double]) -> Bins? {
         guard let low = samples.min(), let high = samples.max() else { return nil }
         guard high > low, (high - low) / high > 1e-9 else {
@@ -85,20 +86,25 @@ struct ChartData: Encodable {
             Percentile(tenThousandths: 7500).value(ofSorted: sorted)!
             - Percentile(tenThousandths: 2500).value(ofSorted: sorted)!
         let rule = 2 * spread / cbrt(Double(sorted.count))
-        let wanted = rule > 0 ? (high - low) / rule : 1
-        let count = Int(min(48, max(5, wanted.rounded(.up))))
-        let width = (high - low) / Double(count)
+        // Edges are round numbers, so that the axis is: the next width of 1, 2 or 5 times a power of ten.
+        let wanted = min(max(rule, (high - low) / 40), (high - low) / 4)
+        let power = pow(10, log10(wanted).rounded(.down))
+        let width = [1, 2, 5, 10].map { $0 * power }.first { $0 >= wanted } ?? wanted
+        let start = (low / width).rounded(.down) * width
+        let count = max(1, Int(((high - start) / width).rounded(.down)) + 1)
         var counts = [Int](repeating: 0, count: count)
-        for x in sorted { counts[min(count - 1, Int((x - low) / width))] += 1 }
-        return Bins(start: low, width: width, counts: counts)
+        for x in sorted { counts[min(count - 1, Int((x - start) / width))] += 1 }
+        return Bins(start: start, width: width, counts: counts)
     }
 
     private static func timeline(_ samples: [RequestSample]) -> Timeline {
         var timeline = Timeline()
+        var first: Double?
         let rows = samples.filter { $0.arrivalMs != nil && $0.totalMs != nil }.sorted { $0.arrivalMs! < $1.arrivalMs! }
-        for sample in thinned(rows, to: maximumRows) {
+        for sample in window(rows) {
             let begin = sample.arrivalMs!
             let end = begin + sample.totalMs!
+            first = min(first ?? begin, begin)
             timeline.ids.append(String(Escape.visible(sample.id).prefix(80)))
             timeline.end = max(timeline.end, end)
             var parts: (queue: [Double]?, prefill: [Double]?, decode: [Double]?, whole: [Double]?, failed: [Double]?)
@@ -119,7 +125,16 @@ struct ChartData: Encodable {
             timeline.whole.append(parts.whole)
             timeline.failed.append(parts.failed)
         }
+        timeline.begin = first ?? 0
         return timeline
+    }
+
+    /// Neighbours in time, so that one sees how they share the machine: those around the slowest.
+    private static func window(_ rows: [RequestSample]) -> ArraySlice<RequestSample> {
+        guard rows.count > maximumRows else { return rows[...] }
+        let slowest = rows.indices.max { rows[$0].totalMs! < rows[$1].totalMs! }!
+        let begin = min(max(0, slowest - maximumRows / 2), rows.count - maximumRows)
+        return rows[begin..<begin + maximumRows]
     }
 
     /// Evenly spaced elements, the first and the last among them.

@@ -48,7 +48,7 @@ public enum Format {
     /// A difference of shares: "+4.2 points".
     public static func points(_ difference: Double) -> String { "\(sign(difference))\(fixed(abs(difference) * 100, 1)) points" }
 
-    private static func sign(_ value: Double) -> String { value > 0 ? "+" : value < 0 ? "−" : "±" }
+    private static func sign(_ value: Double) -> String { value > 0 ? "+" : value < 0 ? "−" : "" }
 
     /// Three significant digits, never in exponential notation.
     public static func significant(_ value: Double) -> String {

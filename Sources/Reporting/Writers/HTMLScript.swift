@@ -15,6 +15,7 @@ enum HTMLScript {
             if (ms < 1000) return +ms.toPrecision(3) + " ms";
             return +(ms / 1000).toPrecision(3) + " s";
           }
+          function narrow() { return root.clientWidth < 480; }
           function canvas(id) { return document.getElementById(id); }
 
           // One unit for all ticks of an axis.
@@ -28,7 +29,7 @@ enum HTMLScript {
             return Object.assign({
               title: { display: true, text: title, color: colour("muted"), font: { size: 12 } },
               grid: { color: colour("line"), drawTicks: false, borderColor: colour("line") },
-              ticks: { color: colour("muted"), padding: 8, maxTicksLimit: 7, maxRotation: 0, font: { size: 12 } }
+              ticks: { color: colour("muted"), padding: 8, maxTicksLimit: narrow() ? 4 : 7, maxRotation: 0, includeBounds: false, font: { size: 12 } }
             }, extra || {});
           }
           function timeAxis(title, max, extra) {
@@ -111,7 +112,7 @@ enum HTMLScript {
             });
             draw("timeline", { type: "bar", data: { labels: w.ids, datasets: sets }, options: {
               indexAxis: "y", interaction: { mode: "index", axis: "y", intersect: false },
-              scales: { x: timeAxis("since the start of the run", w.end, { max: w.end }),
+              scales: { x: timeAxis("since the start of the run", w.end, { min: w.begin, max: w.end }),
                 y: { display: false, reverse: false } },
               plugins: { legend: legend(true), tooltip: { callbacks: { label: function (c) {
                 var s = c.raw; return s ? c.dataset.label + ": " + time(s[1] - s[0]) : ""; } } } }

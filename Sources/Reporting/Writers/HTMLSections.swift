@@ -153,7 +153,7 @@ struct HTMLSections {
         let recorded = results.requests.count { $0.arrivalMs != nil && $0.totalMs != nil }
         let about =
             shown < recorded
-            ? "\(shown) of \(Format.grouped(Double(recorded))) requests, evenly spaced, in order of arrival."
+            ? "\(shown) of \(Format.grouped(Double(recorded))) requests in order of arrival: the slowest and its neighbours."
             : "Every request, in order of arrival."
         return section("Timeline", about, figure("timeline", "", "", size: "tall"))
     }

@@ -85,6 +85,7 @@ enum HTMLStyle {
         .verdicts tr:last-child td { border-bottom: 0; }
         .verdicts th:first-child, .verdicts td:first-child { padding-left: 22px; width: 1%; }
         .verdicts th:last-child, .verdicts td:last-child { padding-right: 22px; }
+        .verdicts td.what { width: 46%; }
         .verdicts .n { text-align: right; white-space: nowrap; }
         .verdicts .measured { font-weight: 600; }
         .verdicts .name { font-weight: 600; overflow-wrap: anywhere; }
@@ -157,10 +158,10 @@ enum HTMLStyle {
           .verdicts tr { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 2px 12px; padding: 14px 16px; border-bottom: 1px solid var(--line); }
           .verdicts tr:last-child { border-bottom: 0; }
           .verdicts td, .verdicts td:first-child, .verdicts td:last-child { padding: 0; border: 0; width: auto; }
-          .verdicts td.what { grid-column: 1; grid-row: 1; }
-          .verdicts td.badgecell { grid-column: 2; grid-row: 1; }
+          .verdicts td.what { width: auto; grid-column: 1; grid-row: 1; }
+          .verdicts td.badgecell { justify-self: end; grid-column: 2; grid-row: 1; }
           .verdicts td.measured { grid-column: 1; text-align: left; font-size: 18px; margin-top: 6px; white-space: normal; }
-          .verdicts td.goal { grid-column: 2; align-self: center; color: var(--muted); }
+          .verdicts td.goal { justify-self: end; grid-column: 2; align-self: center; color: var(--muted); }
           .verdicts td.visual { grid-column: 1; } .verdicts td.margin { grid-column: 2; color: var(--muted); }
           .gauge { width: 100%; }
           .words dl { grid-template-columns: minmax(0, 1fr); gap: 0; } .words dd { margin-bottom: 10px; }
