@@ -68,9 +68,9 @@ struct Measurement {
         switch outcome.result {
         case .success(let (answer, timing, _)):
             RequestSample(
-                id: answer.id, status: .succeeded, arrivalMs: outcome.arrival * 1e3, queueMs: timing.queue * 1e3,
-                prefillMs: timing.prefill * 1e3, decodeMs: timing.decode * 1e3, totalMs: timing.total * 1e3,
-                ttftMs: timing.timeToFirstToken * 1e3, promptTokens: answer.promptTokens,
+                id: answer.id, status: .succeeded, arrivalMs: outcome.arrival * 1e3, queueMs: timing.queue,
+                prefillMs: timing.prefill, decodeMs: timing.decode, totalMs: timing.total,
+                ttftMs: timing.timeToFirstToken, promptTokens: answer.promptTokens,
                 outputTokens: answer.outputTokens)
         case .failure(let error):
             RequestSample(
@@ -79,11 +79,12 @@ struct Measurement {
     }
 
     /// The reference answers the same requests in fp32; then both predict every token of the reference's texts.
-    func agreement(with reference: String, _ command: RunCommand, texts count: Int) async throws -> [QualityMeasure] {
+    func agreement(
+        with reference: String, on requests: [AnalysisRequest], _ command: RunCommand, texts count: Int
+    ) async throws -> [QualityMeasure] {
         var exact = options
         exact.precision = .fp32
         exact.cachePrecision = .fp32
-        let requests = try RunCommand.requests(command.dataset, limit: command.limit)
         let other = try Measurement(command, model: reference, requests: requests, options: exact)
         let pairs = answers.compactMap { id, answer in other.answers[id].map { (answer, $0) } }
         let probes = Array(other.texts.prefix(count))
@@ -100,7 +101,7 @@ struct Measurement {
             QualityMeasure(
                 name: "sentiment-agreement", title: "Sentiment as \(name) in fp32", kind: .agreement,
                 matches: pairs.count { $0.sentiment == $1.sentiment }, of: pairs.count,
-                note: "The same requests answered by the reference in fp32."),
+                note: "\(pairs.count) of the requests, evenly spaced, answered by the reference in fp32."),
             QualityMeasure(
                 name: "top1-agreement", title: "Likeliest token as \(name) in fp32", kind: .agreement,
                 matches: matches, of: positions,
@@ -147,7 +148,7 @@ struct Measurement {
     /// Peak resident memory of this process, in bytes.
     private static func peakMemory() -> Int? {
         var usage = rusage()
-        guard getrusage(RUSAGE_SELF, &usage) == 0 else { return nil }
+        guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return nil }
         return usage.ru_maxrss * 1024
     }
 }

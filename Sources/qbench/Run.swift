@@ -36,8 +36,11 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A full-precision checkpoint to compare answers and tokens with.", valueName: "dir"))
     var reference: String?
 
+    @Option(help: ArgumentHelp("Requests that the reference answers too.", valueName: "count"))
+    var agreementRequests = 24
+
     @Option(help: ArgumentHelp("Texts for the comparison of tokens.", valueName: "count"))
-    var agreementTexts = 16
+    var agreementTexts = 8
 
     @Option(help: ArgumentHelp("Answer this many requests at the most.", valueName: "count"))
     var limit: Int?
@@ -60,6 +63,9 @@ struct RunCommand: AsyncParsableCommand {
         guard scenario == .offline || scenario == .singleStream else {
             throw ValidationError("--scenario: expected offline or single-stream, got \(scenario.rawValue)")
         }
+        guard agreementRequests >= 1, agreementTexts >= 1 else {
+            throw ValidationError("--agreement-requests and --agreement-texts: expected at least 1")
+        }
         if let limit, limit < 1 { throw ValidationError("--limit: expected at least 1, got \(limit)") }
     }
 
@@ -75,7 +81,10 @@ struct RunCommand: AsyncParsableCommand {
         var quality: [QualityMeasure] = []
         var notes = ["Accuracy is agreement with the reference model: no claim that its answers are right."]
         if let reference {
-            quality = try await measured.agreement(with: reference, self, texts: agreementTexts)
+            let step = max(1, requests.count / agreementRequests)
+            let sample = requests.indices.filter { $0.isMultiple(of: step) }.prefix(agreementRequests).map { requests[$0] }
+            quality = try await measured.agreement(
+                with: reference, on: sample, self, texts: agreementTexts)
         } else {
             notes = ["No --reference was given, so no agreement was measured."]
         }

@@ -74,7 +74,8 @@ public struct SnapshotRun: Sendable {
     private func timing(of request: AnalysisRequest, _ completion: Completion) -> TimingRecord {
         let timings = completion.timings
         return TimingRecord(
-            id: request.id, queue: timings.queue, prefill: timings.prefill, decode: timings.decode,
-            total: timings.total, timeToFirstToken: timings.timeToFirstToken, stages: timings.stages)
+            id: request.id, queue: timings.queue * 1e3, prefill: timings.prefill * 1e3, decode: timings.decode * 1e3,
+            total: timings.total * 1e3, timeToFirstToken: timings.timeToFirstToken * 1e3,
+            stages: timings.stages.map { $0 * 1e3 })
     }
 }
