@@ -91,6 +91,13 @@ import Testing
         #expect(text.tick == 5)
         #expect(text.endpoint == "https://rpc.qubic.org/v1/status")
         #expect(text.observedAt == Date(timeIntervalSince1970: 1_789_768_428.25))
+        for (address, kept) in [
+            ("http://a:b@c@host/x@y/status", "http://host/x@y/status"), ("u@v://h/status", "u@v://h/status"),
+            ("://@/status", ":///status"), ("@", "@"), ("?", ""), ("https://k@h/status", "https://h/status"),
+        ] {
+            let kind = try snapshot(#"{"endpoint":"\#(address)","payload":{"lastProcessedTick":{"tickNumber":5}}}"#)
+            #expect(kind.endpoint == kept)
+        }
         // An address that is not known: the keys decide.
         #expect(try snapshot(#"{"endpoint":"/proxy/7","payload":{"tickInfo":{"tick":5}}}"#).kind == .tickInfo)
         #expect(

@@ -106,8 +106,9 @@ enum RecordDecoder {
 
     /// Nil for an address that is not known: the keys decide then.
     private static func kind(ofEndpoint endpoint: String) throws(Rejection) -> Snapshot.Kind? {
-        let parts = endpoint.split(separator: "/")
-        switch (parts.dropLast().last, parts.last) {
+        let parts = endpoint.utf8.split(separator: UInt8(ascii: "/")).suffix(2).map { Substring($0) }
+        let parent = parts.count == 2 ? parts[0] : ""
+        switch (parent, parts.last ?? "") {
         case ("api", "tick"): return .dashboardTick
         case ("api", "stats"): return .dashboardStats
         case (_, "latest-stats"): return .latestStats
@@ -123,12 +124,13 @@ enum RecordDecoder {
     /// Without user, query and fragment: keys and tokens stand there, and none of them may reach a prompt or a report.
     private static func endpoint(_ record: BodyFields) throws(Rejection) -> String? {
         guard var text = try record.text("endpoint", limit: 2048) else { return nil }
-        if let cut = text.firstIndex(where: { $0 == "?" || $0 == "#" }) { text = String(text[..<cut]) }
-        if let scheme = text.range(of: "://") {
-            let hostEnd = text[scheme.upperBound...].firstIndex(of: "/") ?? text.endIndex
-            if let at = text[scheme.upperBound..<hostEnd].lastIndex(of: "@") {
-                text.removeSubrange(scheme.upperBound...at)
-            }
+        if let cut = text.utf8.firstIndex(where: { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }) {
+            text = String(text[..<cut])
+        }
+        // The user stands between the scheme and the last @ before the path.
+        if text.utf8.contains(UInt8(ascii: "@")), let scheme = text.firstRange(of: "://") {
+            let host = text[scheme.upperBound...].prefix { $0 != "/" }
+            if let at = host.lastIndex(of: "@") { text.removeSubrange(scheme.upperBound...at) }
         }
         return text
     }

@@ -9,7 +9,7 @@ public struct AnalysisRequest: Sendable, Equatable {
     public let ordinal: Int
     public let snapshot: Snapshot
     public let origin: Origin
-    /// SHA-256 over the record's canonical JSON (see `JSONValue.canonical`), envelope included.
+    /// SHA-256 over the record's canonical JSON (see `JSONValue.canonicalJSON`), envelope included.
     public let inputDigest: String
 
     /// Where a record stood.

@@ -19,27 +19,7 @@ public enum Digest {
     }
 
     /// Of a value's canonical JSON, so that spacing, the order of keys and the spelling of a number do not matter.
-    public static func hex(canonical value: JSONValue) -> String { hex(value.canonical.serialized(indent: nil)) }
-}
-
-extension JSONValue {
-    /// The same value in its one canonical form: keys sorted by their UTF-8 bytes, and a number without a fraction that
-    /// a double holds exactly (up to 2^53) as an integer. Serialized without spaces it is the text that is digested.
-    public var canonical: JSONValue {
-        switch self {
-        case .number(let value):
-            guard abs(value) <= 0x1p53, let integer = Int(exactly: value) else { return self }
-            return .integer(integer)
-        case .array(let elements): return .array(elements.map(\.canonical))
-        case .object(let object):
-            var sorted = JSONObject()
-            for member in object.members.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
-                _ = sorted.append(member.key, member.value.canonical)
-            }
-            return .object(sorted)
-        default: return self
-        }
-    }
+    public static func hex(canonical value: JSONValue) -> String { hex(value.canonicalJSON) }
 }
 
 extension Digest {
