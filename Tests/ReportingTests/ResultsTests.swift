@@ -99,7 +99,7 @@ struct ResultsTests {
             #expect(failure { _ = try BenchmarkResults(contentsOf: directory) }?.contains("is a directory") == true)
             // Enormous, without taking the disk: a hole.
             let huge = directory.appendingPathComponent("huge.json")
-            FileManager.default.createFile(atPath: huge.path, contents: nil)
+            try Data().write(to: huge)
             let handle = try FileHandle(forWritingTo: huge)
             try handle.truncate(atOffset: 3 << 30)
             try handle.close()

@@ -149,6 +149,7 @@ struct WriterTests {
                 0 passed, 2 failed, 1 not measured
 
                 """)
+        #expect(VerdictTable.text(KPIEvaluation(Fixture.results())).hasPrefix("No targets were given"))
         #expect(VerdictTable.text(evaluation, colour: true).contains("\u{1B}[31mFAIL"))
         let attack = try hostileResults()
         #expect(!VerdictTable.text(KPIEvaluation(attack)).contains("\u{1B}"))
