@@ -45,10 +45,14 @@ public struct Comparison: Sendable {
         }
         differences = []
         if baseline.model != candidate.model {
-            differences.append("model: \(baseline.model.name) (\(baseline.model.scheme)) → \(candidate.model.name) (\(candidate.model.scheme))")
+            differences.append(
+                "model: \(baseline.model.name) (\(baseline.model.scheme)) → \(candidate.model.name) (\(candidate.model.scheme))"
+            )
         }
         if baseline.tool != candidate.tool {
-            differences.append("build: \(baseline.tool.commit ?? baseline.tool.version) → \(candidate.tool.commit ?? candidate.tool.version)")
+            differences.append(
+                "build: \(baseline.tool.commit ?? baseline.tool.version) → \(candidate.tool.commit ?? candidate.tool.version)"
+            )
         }
         let measures: [(String, KeyPath<RequestSample, Double?>)] = [
             ("total", \.totalMs), ("TTFT", \.ttftMs), ("TPOT", \.tpotMs),

@@ -11,8 +11,8 @@ struct CompareCommand: ParsableCommand {
             recorded, and confirmed by a second run. Exit code 0: no change, or faster. 1: regressed. 3: inconclusive.
 
             EXAMPLES
-              qbench compare Reports/baseline/results.json Reports/run/results.json
-              qbench compare Reports/baseline/results.json Reports/run/results.json --confirm Reports/again/results.json
+              qbench compare Reports/a/results.json Reports/b/results.json
+              qbench compare Reports/a/results.json Reports/b/results.json --confirm again.json
             """)
 
     @Argument(help: ArgumentHelp("The run to compare with.", valueName: "baseline.json"))

@@ -11,7 +11,7 @@ struct ReportCommand: ParsableCommand {
 
             EXAMPLES
               qbench report Reports/run/results.json --output Reports/run --force
-              qbench report Reports/run/results.json --output Reports/strict --kpi Datasets/kpi.yaml
+              qbench report Reports/run/results.json --output R --kpi Datasets/kpi.yaml
             """)
 
     @Argument(help: ArgumentHelp("What qbench run recorded.", valueName: "results.json"))

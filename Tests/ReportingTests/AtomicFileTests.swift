@@ -41,7 +41,9 @@ struct AtomicFileTests {
         try Fixture.temporary { directory in
             let url = directory.appendingPathComponent("a")
             try AtomicFile.write("1", to: url, overwrite: false)
-            #expect(throws: FileWriteError.exists(path: url.path)) { try AtomicFile.write("2", to: url, overwrite: false) }
+            #expect(throws: FileWriteError.exists(path: url.path)) {
+                try AtomicFile.write("2", to: url, overwrite: false)
+            }
             // Created by another between opening and commit.
             let other = directory.appendingPathComponent("b")
             let file = try AtomicFile(other, overwrite: false)
@@ -70,7 +72,9 @@ struct AtomicFileTests {
 
     @Test func saysWhatFailed() throws {
         try Fixture.temporary { directory in
-            #expect(throws: FileWriteError.isDirectory(path: directory.path)) { try AtomicFile.write("", to: directory) }
+            #expect(throws: FileWriteError.isDirectory(path: directory.path)) {
+                try AtomicFile.write("", to: directory)
+            }
             let missing = directory.appendingPathComponent("no/such/a")
             #expect(failure { try AtomicFile.write("", to: missing) }?.contains("create the directory first") == true)
             try AtomicFile.write("", to: directory.appendingPathComponent("file"))

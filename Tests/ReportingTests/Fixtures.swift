@@ -40,7 +40,8 @@ enum Fixture {
                 stages: 3, threadsPerStage: 1, batch: 4, scenario: scenario, dataset: .init(path: "data", digest: "d2")),
             requests: requests,
             stages: [
-                StageUsage(index: 0, utilization: 0.9, peakBytes: 100), StageUsage(index: 1, utilization: 0.7, peakBytes: 300),
+                StageUsage(index: 0, utilization: 0.9, peakBytes: 100),
+                StageUsage(index: 1, utilization: 0.7, peakBytes: 300),
             ],
             quality: [
                 QualityMeasure(

@@ -26,7 +26,10 @@ struct KPITests {
         ("version: 1\ntargets: [1]\n", "kpi.yaml:2: targets is no mapping"),
         ("version: 1\nsurprise: 1\ntargets: {}\n", "kpi.yaml:2: unknown key"),
         ("version: 1\nversion: 1\n", "twice"),
-        ("version: 1\ntargets:\n  a: {metric: latency, percentile: p99, below: 2 s}\n  a: {metric: success, above: 1 %}\n", "kpi.yaml:"),
+        (
+            "version: 1\ntargets:\n  a: {metric: latency, percentile: p99, below: 2 s}\n  a: {metric: success, above: 1 %}\n",
+            "kpi.yaml:"
+        ),
         ("version: 1\ntargets:\n  a:\n    metric: speed\n    below: 2 s\n", "kpi.yaml:4: unknown metric"),
         ("version: 1\ntargets:\n  a:\n    metric: success\n    abvoe: 95 %\n", "kpi.yaml:5: unknown key"),
         ("version: 1\ntargets:\n  a:\n    metric: success\n    above: 95\n", "kpi.yaml:5: a bound without a unit"),
@@ -34,15 +37,33 @@ struct KPITests {
         ("version: 1\ntargets:\n  a:\n    metric: success\n    above: 101 %\n", "kpi.yaml:5: a share above 100 %"),
         ("version: 1\ntargets:\n  a:\n    metric: memory-per-node\n    below: -6 GB\n", "kpi.yaml:5: not a quantity"),
         ("version: 1\ntargets:\n  a:\n    metric: memory-per-node\n    below: nan GB\n", "kpi.yaml:5: not a quantity"),
-        ("version: 1\ntargets:\n  a:\n    metric: memory-per-node\n    below: 1e400 GB\n", "kpi.yaml:5: not a quantity"),
+        (
+            "version: 1\ntargets:\n  a:\n    metric: memory-per-node\n    below: 1e400 GB\n",
+            "kpi.yaml:5: not a quantity"
+        ),
         ("version: 1\ntargets:\n  a:\n    metric: memory-per-node\n    below: 0 GB\n", "kpi.yaml:5: not a quantity"),
-        ("version: 1\ntargets:\n  a:\n    metric: success\n    above: 95 %\n    below: 97 %\n", "kpi.yaml:6: a has two bounds"),
+        (
+            "version: 1\ntargets:\n  a:\n    metric: success\n    above: 95 %\n    below: 97 %\n",
+            "kpi.yaml:6: a has two bounds"
+        ),
         ("version: 1\ntargets:\n  a:\n    metric: success\n", "kpi.yaml:3: a has no bound"),
         ("version: 1\ntargets:\n  a:\n    metric: latency\n    below: 2 s\n", "kpi.yaml:3: a has no percentile"),
-        ("version: 1\ntargets:\n  a:\n    metric: latency\n    percentile: p100\n    below: 2 s\n", "kpi.yaml:5: not a percentile"),
-        ("version: 1\ntargets:\n  a:\n    metric: latency\n    percentile: p90\n    fallback: [p99]\n    below: 2 s\n", "kpi.yaml:6: fallbacks go down"),
-        ("version: 1\ntargets:\n  a:\n    metric: success\n    percentile: p90\n    above: 2 %\n", "kpi.yaml:5: success has no percentiles"),
-        ("version: 1\ntargets:\n  a:\n    metric: quality\n    above: 2 %\n", "kpi.yaml:3: a does not say which quality"),
+        (
+            "version: 1\ntargets:\n  a:\n    metric: latency\n    percentile: p100\n    below: 2 s\n",
+            "kpi.yaml:5: not a percentile"
+        ),
+        (
+            "version: 1\ntargets:\n  a:\n    metric: latency\n    percentile: p90\n    fallback: [p99]\n    below: 2 s\n",
+            "kpi.yaml:6: fallbacks go down"
+        ),
+        (
+            "version: 1\ntargets:\n  a:\n    metric: success\n    percentile: p90\n    above: 2 %\n",
+            "kpi.yaml:5: success has no percentiles"
+        ),
+        (
+            "version: 1\ntargets:\n  a:\n    metric: quality\n    above: 2 %\n",
+            "kpi.yaml:3: a does not say which quality"
+        ),
         ("version: 1\ntargets:\n  \"<b>\": {metric: success, above: 2 %}\n", "kpi.yaml:3: not a target's name"),
         ("version: 1\n  targets: [\n", "kpi.yaml:"),
         ("\u{0}\u{1}", "is not valid YAML"),

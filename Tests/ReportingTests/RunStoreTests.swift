@@ -17,7 +17,8 @@ struct RunStoreTests {
                 let run = try store.beginRun(configurationDigest: "A", description: "{}")
                 try store.add(rows(4), to: run)
                 try store.start("r1", of: run, node: "n0")
-                try store.finish("r1", of: run, answer: answer, timings: .init(queueMs: 1.5, totalMs: 9, outputTokens: 3))
+                try store.finish(
+                    "r1", of: run, answer: answer, timings: .init(queueMs: 1.5, totalMs: 9, outputTokens: 3))
                 try store.start("r2", of: run)
                 try store.start("r2", of: run)
                 try store.fail("r3", of: run, error: "no")
@@ -83,7 +84,9 @@ struct RunStoreTests {
             let store = try RunStore(directory.appendingPathComponent("run.sqlite"))
             let run = try store.beginRun(configurationDigest: "A", description: "{}")
             try store.add(rows(1), to: run)
-            #expect(failure { try store.finish("nobody", of: run, answer: "", timings: .init()) }?.contains("has no request nobody") == true)
+            #expect(
+                failure { try store.finish("nobody", of: run, answer: "", timings: .init()) }?.contains(
+                    "has no request nobody") == true)
             #expect(failure { try store.endRun(99, .failed) }?.contains("has no run 99") == true)
             // All or none: the second id stands there already.
             let more = [StoredRequest(id: "new", position: 1, inputHash: "x"), rows(1)[0]]
@@ -119,7 +122,8 @@ struct RunStoreTests {
             let good = directory.appendingPathComponent("good.sqlite")
             do {
                 let store = try RunStore(good)
-                let run = try store.beginRun(configurationDigest: "A", description: String(repeating: "x", count: 50_000))
+                let run = try store.beginRun(
+                    configurationDigest: "A", description: String(repeating: "x", count: 50_000))
                 try store.add(rows(500), to: run)
             }
             func changed(_ name: String, _ sql: String) throws -> URL {
@@ -129,7 +133,9 @@ struct RunStoreTests {
                 return url
             }
             #expect(said(try changed("newer.sqlite", "PRAGMA user_version = 2")).contains("expected version 1, got 2"))
-            #expect(said(try changed("altered.sqlite", "ALTER TABLE runs DROP COLUMN finished_at")).contains("other tables"))
+            #expect(
+                said(try changed("altered.sqlite", "ALTER TABLE runs DROP COLUMN finished_at")).contains("other tables")
+            )
 
             var bytes = try Data(contentsOf: good)
             #expect(said(try file("short.sqlite", bytes.prefix(bytes.count / 2))).contains("damaged"))
@@ -149,7 +155,9 @@ struct RunStoreTests {
             }
             let store = try RunStore(url, access: .readOnly)
             #expect(try store.runs().count == 1)
-            #expect(failure { _ = try store.beginRun(configurationDigest: "B", description: "") }?.contains("cannot begin a run") == true)
+            #expect(
+                failure { _ = try store.beginRun(configurationDigest: "B", description: "") }?.contains(
+                    "cannot begin a run") == true)
         }
     }
 }

@@ -1,7 +1,6 @@
 import Foundation
-import Testing
-
 import Reporting
+import Testing
 
 private struct Goldens: Decodable {
     struct Descriptive: Decodable {
@@ -70,7 +69,9 @@ struct StatisticsTests {
         for golden in Goldens.all.descriptive {
             guard let expected = golden.bootstrap else { continue }
             let got = Bootstrap(seed: 99, resamples: 200).interval(golden.values) { Statistics.mean($0)! }
-            #expect(near(got?.low, expected[0]) && near(got?.high, expected[1]), "\(golden.name) \(String(describing: got))")
+            #expect(
+                near(got?.low, expected[0]) && near(got?.high, expected[1]), "\(golden.name) \(String(describing: got))"
+            )
             seen += 1
         }
         #expect(seen >= 4)
@@ -109,7 +110,10 @@ struct StatisticsTests {
         #expect(Percentile("p99.9")?.description == "p99.9")
         #expect(Percentile("p99.95")?.description == "p99.95")
         #expect(Percentile("p7.05")?.tenThousandths == 705)
-        for bad in ["", "p", "99", "p100", "p0", "p-1", "p99.", "p99.999", "p٩٩", "p1e1", "P99", "p 9", "p999999999999999999999"] {
+        for bad in [
+            "", "p", "99", "p100", "p0", "p-1", "p99.", "p99.999", "p٩٩", "p1e1", "P99", "p 9",
+            "p999999999999999999999",
+        ] {
             #expect(Percentile(bad) == nil, "\(bad)")
         }
         // 0.07·100 is 7.000000000000001 in floating point: the rank must still be 7.
@@ -149,7 +153,9 @@ struct RegressionTests {
         #expect(test.compare(baseline: base, candidate: slow, noise: 0.01, confirmation: nil).verdict == .inconclusive)
         #expect(test.compare(baseline: base, candidate: slow, noise: 0.01, confirmation: base).verdict == .inconclusive)
         // A second run that is faster confirms no slowness.
-        #expect(test.compare(baseline: base, candidate: slow, noise: 0.01, confirmation: scaled(0.8)).verdict == .inconclusive)
+        #expect(
+            test.compare(baseline: base, candidate: slow, noise: 0.01, confirmation: scaled(0.8)).verdict
+                == .inconclusive)
         #expect(test.compare(baseline: base, candidate: slow, noise: nil, confirmation: slow).verdict == .inconclusive)
         // Noise larger than the effect.
         #expect(test.compare(baseline: base, candidate: slow, noise: 0.5, confirmation: slow).verdict == .noChange)
@@ -158,7 +164,8 @@ struct RegressionTests {
         #expect(little.verdict == .noChange && little.p! < 0.01)
         #expect(test.compare(baseline: base, candidate: base, noise: 0.01, confirmation: base).verdict == .noChange)
         #expect(
-            test.compare(baseline: base, candidate: scaled(0.8), noise: 0.01, confirmation: scaled(0.8)).verdict == .improved)
+            test.compare(baseline: base, candidate: scaled(0.8), noise: 0.01, confirmation: scaled(0.8)).verdict
+                == .improved)
     }
 
     @Test func fewSamplesAreInconclusive() {

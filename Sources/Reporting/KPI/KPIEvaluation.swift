@@ -27,7 +27,9 @@ public struct KPIResult: Codable, Sendable, Equatable {
         return percentile.map { "\(target.title), \($0)" } ?? target.title
     }
     public var measuredText: String? { measured.map { Format.value($0, target.metric.dimension) } }
-    public var targetText: String { "\(target.comparison.symbol) \(Format.value(target.value, target.metric.dimension))" }
+    public var targetText: String {
+        "\(target.comparison.symbol) \(Format.value(target.value, target.metric.dimension))"
+    }
     public var marginText: String? {
         margin.map { target.metric.dimension == .share ? Format.points($0) : Format.signedPercent($0) }
     }
@@ -117,7 +119,8 @@ public struct KPIEvaluation: Sendable, Equatable {
             let count = measure.count.map { "\($0) items" }
             return Measurement(
                 value: measure.value, interval: measure.interval,
-                remark: [count, kind].compactMap { $0 }.joined(separator: ", "), isAgreement: measure.kind == .agreement)
+                remark: [count, kind].compactMap { $0 }.joined(separator: ", "), isAgreement: measure.kind == .agreement
+            )
         case .availability: return observed(.availability, results)
         case .traceCompleteness: return observed(.traceCompleteness, results)
         case .concurrent:
@@ -126,12 +129,15 @@ public struct KPIEvaluation: Sendable, Equatable {
                 return Measurement(remark: "offline hands everything over at once; the server scenario measures it")
             }
             return Measurement(
-                value: summary.peakInSystem.map(Double.init), remark: summary.peakInSystem == nil ? "no arrival times" : nil)
+                value: summary.peakInSystem.map(Double.init),
+                remark: summary.peakInSystem == nil ? "no arrival times" : nil)
         case .utilization:
-            return Measurement(value: summary.utilization, remark: perStage(summary.utilization, results, "utilization"))
+            return Measurement(
+                value: summary.utilization, remark: perStage(summary.utilization, results, "utilization"))
         case .memoryPerNode:
             let bytes = summary.memoryPerNodeBytes
-            return Measurement(value: bytes.map(Double.init), remark: perStage(bytes.map(Double.init), results, "memory"))
+            return Measurement(
+                value: bytes.map(Double.init), remark: perStage(bytes.map(Double.init), results, "memory"))
         }
     }
 
@@ -164,7 +170,8 @@ public struct KPIEvaluation: Sendable, Equatable {
             if let bound = percentile.upperBound(ofSorted: sorted) {
                 remark += "; with 99 % confidence at most \(Format.duration(bound))"
             }
-            return Measurement(value: percentile.value(ofSorted: sorted), percentile: percentile.description, remark: remark)
+            return Measurement(
+                value: percentile.value(ofSorted: sorted), percentile: percentile.description, remark: remark)
         }
         let needs = names.compactMap { Percentile($0) }.map { "\($0) needs \($0.requiredSamples())" }
         return Measurement(remark: "\(sorted.count) samples are too few: " + needs.joined(separator: ", "))

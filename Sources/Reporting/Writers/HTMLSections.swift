@@ -128,7 +128,8 @@ struct HTMLSections {
             </div>
             """
         return section(
-            "Latency", "From arrival to last token, queueing included. A dash is a percentile that so few samples cannot tell.",
+            "Latency",
+            "From arrival to last token, queueing included. A dash is a percentile that so few samples cannot tell.",
             """
             \(charts)
             <div class="card flush scroll"><table class="plain"><thead><tr><th scope="col">Time</th>\
@@ -141,7 +142,8 @@ struct HTMLSections {
         let charts = [
             data.prompts.isEmpty
                 ? nil : figure("prompts", "First token against prompt length", "Each dot a request, queueing included"),
-            data.tpot == nil ? nil : figure("tpot", "Time per output token", "After the first, requests with two or more"),
+            data.tpot == nil
+                ? nil : figure("tpot", "Time per output token", "After the first, requests with two or more"),
         ].compactMap { $0 }
         guard !charts.isEmpty else { return "" }
         return section("Tokens", "", "<div class=\"pair\">\(charts.joined(separator: "\n"))</div>")
@@ -180,7 +182,8 @@ struct HTMLSections {
         let rows = results.stages.map { stage in
             let cells = text.stageCells(stage)
             return "<tr><th scope=\"row\">Stage \(stage.index)</th>"
-                + cells.enumerated().map { "<td\($0.offset == 0 ? " class=\"words\"" : "")>\(e($0.element))</td>" }.joined()
+                + cells.enumerated().map { "<td\($0.offset == 0 ? " class=\"words\"" : "")>\(e($0.element))</td>" }
+                .joined()
                 + "</tr>"
         }
         let columns = ReportText.stageColumns.enumerated().map {

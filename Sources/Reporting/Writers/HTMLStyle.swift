@@ -111,7 +111,7 @@ enum HTMLStyle {
         table.plain thead th { font-size: 12.5px; font-weight: 500; color: var(--muted); }
         table.plain tbody th { font-weight: 600; }
         table.plain tr:last-child > * { border-bottom: 0; }
-        table.plain .words { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+        table.plain .words { min-width: 9em; text-align: left; white-space: normal; overflow-wrap: anywhere; }
 
         .bars { display: grid; gap: 18px; }
         .bar .label { display: flex; justify-content: space-between; gap: 16px; font-size: 14.5px; }

@@ -11,7 +11,8 @@ public enum JUnitReport {
         out += "  <testsuite name=\"qbench KPI\" \(counts) timestamp=\"\(Escape.xml(timestamp(results.startedAt)))\">\n"
         out += "    <properties>\n"
         for (name, value) in [
-            ("model", results.model.name), ("model.digest", results.model.digest), ("model.scheme", results.model.scheme),
+            ("model", results.model.name), ("model.digest", results.model.digest),
+            ("model.scheme", results.model.scheme),
             ("machine.cpu", results.machine.cpu), ("machine.kernels", results.machine.kernelSet),
             ("scenario", results.configuration.scenario.rawValue), ("commit", results.tool.commit),
         ] {
@@ -27,7 +28,8 @@ public enum JUnitReport {
                 out += ">\n      <system-out>\(Escape.xml(said))</system-out>\n    </testcase>\n"
             case .fail:
                 let body = [said, r.remark, r.target.metric.formula].compactMap { $0 }.joined(separator: ". ")
-                out += ">\n      <failure type=\"KPIMissed\" message=\"\(Escape.xml(said))\">\(Escape.xml(body))</failure>\n"
+                out +=
+                    ">\n      <failure type=\"KPIMissed\" message=\"\(Escape.xml(said))\">\(Escape.xml(body))</failure>\n"
                 out += "    </testcase>\n"
             case .notMeasured:
                 let reason = "not measured: \(r.remark ?? "no reason recorded")"

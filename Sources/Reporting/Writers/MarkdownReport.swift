@@ -25,7 +25,10 @@ public enum MarkdownReport {
             [
                 ["requests", Format.grouped(Double(s.requests))], ["succeeded", Format.grouped(Double(s.succeeded))],
                 ["success", s.successRate.map(Format.percent) ?? "—"],
-                ["95 % interval", s.successInterval.map { "\(Format.percent($0.low)) – \(Format.percent($0.high))" } ?? "—"],
+                [
+                    "95 % interval",
+                    s.successInterval.map { "\(Format.percent($0.low)) – \(Format.percent($0.high))" } ?? "—",
+                ],
                 ["throughput", s.requestsPerSecond.map { Format.value($0, .requestRate) } ?? "—"],
                 ["output", s.outputTokensPerSecond.map { Format.value($0, .tokenRate) } ?? "—"],
                 ["prompt", s.promptTokensPerSecond.map { Format.value($0, .tokenRate) } ?? "—"],

@@ -40,7 +40,8 @@ public enum ReportFiles {
         var isDirectory: ObjCBool = false
         if FileManager.default.fileExists(atPath: directory.path, isDirectory: &isDirectory), !isDirectory.boolValue {
             throw ReportingError.invalidValue(
-                place: directory.path, problem: "is not a directory", expected: "a directory to write into", got: "a file")
+                place: directory.path, problem: "is not a directory", expected: "a directory to write into",
+                got: "a file")
         }
         if !overwrite {
             for (url, _) in files where FileManager.default.fileExists(atPath: url.path) {

@@ -41,7 +41,8 @@ struct ReportText {
         func cell(_ value: Double?) -> String { value.map(Format.duration) ?? "—" }
         let interval = d.meanInterval.map { "\(Format.duration($0.low)) – \(Format.duration($0.high))" } ?? "—"
         return [
-            Format.grouped(Double(d.count)), cell(d.p50), cell(d.p90), cell(d.p95), cell(d.p99), cell(d.max), cell(d.mean),
+            Format.grouped(Double(d.count)), cell(d.p50), cell(d.p90), cell(d.p95), cell(d.p99), cell(d.max),
+            cell(d.mean),
             interval, cell(d.medianAbsoluteDeviation),
         ]
     }
@@ -102,7 +103,8 @@ struct ReportText {
                 "Percentile",
                 "nearest rank: the smallest sample that at least p % of all samples do not exceed. It is shown only from "
                     + "enough samples, so that with 99 % confidence and one miss allowed it holds: "
-                    + [Percentile.p50, .p90, .p95, .p99].map { "\($0.requiredSamples()) for \($0)" }.joined(separator: ", ")
+                    + [Percentile.p50, .p90, .p95, .p99].map { "\($0.requiredSamples()) for \($0)" }.joined(
+                        separator: ", ")
             ),
             ("95 % interval of a mean", "percentile bootstrap, 1000 resamples, fixed seed"),
             ("95 % interval of a share", "Wilson’s score interval"),
@@ -122,7 +124,9 @@ struct ReportText {
     var failures: [(reason: String, count: Int)] {
         var counts: [String: Int] = [:]
         for r in results.requests where r.status != .succeeded {
-            counts["\(r.status.rawValue): \(r.error.map { String($0.prefix(200)) } ?? "no reason recorded")", default: 0] += 1
+            counts[
+                "\(r.status.rawValue): \(r.error.map { String($0.prefix(200)) } ?? "no reason recorded")", default: 0] +=
+                1
         }
         return counts.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }
             .map { (reason: $0.key, count: $0.value) }

@@ -4,6 +4,7 @@ import Foundation
 public enum VerdictTable {
     /// - Parameter colour: ANSI colours; see `wantsColour`.
     public static func text(_ evaluation: KPIEvaluation, colour: Bool = false) -> String {
+        guard !evaluation.results.isEmpty else { return "No targets were given, so there is no verdict.\n" }
         let header = ["", "target", "measured", "must be", "margin"]
         let rows = evaluation.results.map { r in
             [
