@@ -3,7 +3,6 @@
 import PackageDescription
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
-let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
 let package = Package(
@@ -16,7 +15,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -34,7 +32,7 @@ let package = Package(
         // Libraries. Arrows point one way: tools → QDashboard, Reporting → Runtime → CKernels.
         .target(
             name: "Runtime",
-            dependencies: ["CKernels", "COpenBLAS", "CHDF5", "CPCRE2", crypto, logging]),
+            dependencies: ["CKernels", "COpenBLAS", "CHDF5", "CPCRE2", crypto]),
         .target(name: "QDashboard", dependencies: ["Runtime"]),
         .target(
             name: "Reporting",
@@ -43,12 +41,13 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
 
-        // Tools: flags, validation, exit codes.
-        .executableTarget(name: "qquant", dependencies: ["Runtime", argumentParser, logging]),
+        // Tools: flags, validation, exit codes. ToolSupport holds what the three have in common.
+        .target(name: "ToolSupport", dependencies: ["Runtime", argumentParser]),
+        .executableTarget(name: "qquant", dependencies: ["Runtime", "ToolSupport", argumentParser]),
         .executableTarget(
-            name: "qinfer", dependencies: ["Runtime", "QDashboard", "Reporting", argumentParser, logging]),
+            name: "qinfer", dependencies: ["Runtime", "QDashboard", "Reporting", "ToolSupport", argumentParser]),
         .executableTarget(
-            name: "qbench", dependencies: ["Runtime", "QDashboard", "Reporting", argumentParser, logging]),
+            name: "qbench", dependencies: ["Runtime", "QDashboard", "Reporting", "ToolSupport", argumentParser]),
 
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),

@@ -4,9 +4,28 @@
 #include "sets.h"
 #include "shared/exp.h"
 
-static const qk_set sets[] = {
+// __builtin_cpu_supports also asks the OS (XGETBV): a feature whose registers are not kept across a task switch is
+// reported as missing.
+#if defined(__x86_64__)
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+#endif
+
+static qk_set sets[] = {
+#if defined(__x86_64__)
+    {&qk_avx2, false},
+#endif
     {&qk_generic, true},
 };
+
+// Before main, so that the table is constant for every thread.
+__attribute__((constructor)) static void detect(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    sets[0].supported = has_avx2();
+#endif
+}
 
 size_t qk_sets(const qk_set **out) {
     *out = sets;

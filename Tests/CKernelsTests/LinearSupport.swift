@@ -51,6 +51,15 @@ struct LinearValues {
         }
     }
 
+    /// The same layer and the first of the tokens.
+    init(_ other: LinearValues, tokens: Int) {
+        var layer = other.layer
+        layer.tokens = tokens
+        self.layer = layer
+        (quants, scales, zeroPoints, stride) = (other.quants, other.scales, other.zeroPoints, other.stride)
+        x = Array(other.x[..<(tokens * stride)])
+    }
+
     /// The rows as the file packs them: 32-bit words, element 0 lowest.
     func packed() -> (bytes: [UInt8], rowBytes: Int) {
         let perByte = 8 / layer.bits

@@ -15,6 +15,8 @@ public struct ChoiceSet: Sendable, Equatable {
 public enum ProgramStep: Sendable, Equatable {
     /// Appended to the prompt verbatim (already chat-rendered).
     case text(String)
+    /// Appended to the prompt as it is: for callers that bring tokens.
+    case tokens([Int32])
     /// The model picks a label by its likelihood; the chosen label is appended.
     case choose(ChoiceSet)
     /// The model writes up to `maxTokens` tokens, ending before the first of the `stop` texts or at its end token.

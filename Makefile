@@ -1,0 +1,39 @@
+# What a person runs. `make` alone lists the targets; CI runs `make test`.
+MODEL   ?= models/SmolLM2-135M-Instruct
+BITS    ?= 4
+GROUP   ?= 64
+OUTPUT  ?= $(MODEL)-int$(BITS)
+STAGES  ?= 3
+RUN     ?= Reports/demo
+BIN     := .build/release
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build model quantize infer bench demo test parity lint format clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install the Debian packages that build and tests need
+	@scripts/setup.sh
+
+build: setup ## Build the three tools (release)
+	swift build -c release
+
+model: build ## Fetch SmolLM2-135M-Instruct and import it
+	@scripts/get-model.sh
+
+quantize: model ## Quantize MODEL to BITS (8 or 4) with GROUP columns a scale
+	$(BIN)/qquant quantize $(MODEL) --output $(OUTPUT) --bits $(BITS) --group-size $(GROUP) --force
+
+test: setup ## Build and run all tests (release: the kernels need the optimiser)
+	swift build -c release --build-tests
+	swift test -c release --skip-build
+
+clean: ## Remove build products and downloaded models
+	rm -rf .build models Reports/demo .cache
+
+lint: ## Check the formatting
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+format: ## Format the sources
+	swift format --in-place --recursive Package.swift Sources Tests

@@ -1,0 +1,31 @@
+import Foundation
+import Runtime
+
+/// Why the input as a whole cannot be read. A single bad record is no error: it is a `RejectedRecord`.
+public enum InputError: WordedError, Equatable {
+    case noFiles
+    case missing(path: String)
+    case isDirectory(path: String)
+    /// Opening or reading failed; `code` is errno, `message` the system's words for it.
+    case unreadable(path: String, operation: String, code: Int32, message: String)
+    /// Not one record of all the files could be used.
+    case noRequests(files: [String], rejected: Int)
+
+    public var wording: Wording {
+        switch self {
+        case .noFiles:
+            Wording("snapshots", "no file was given", advice: "name at least one file of recorded snapshots")
+        case .missing(let path):
+            Wording(path, "no such file", advice: "check the path; folders are not searched")
+        case .isDirectory(let path):
+            Wording(path, "is a directory", expected: "a file", advice: "name the files in it, e.g. \(path)/*.jsonl")
+        case .unreadable(let path, let operation, let code, let message):
+            Wording(path, "\(operation) failed: \(message) (errno \(code))")
+        case .noRequests(let files, let rejected):
+            Wording(
+                files.joined(separator: ", "), "zero snapshots to answer", expected: "at least one",
+                got: rejected == 0 ? "no records at all" : "\(rejected) rejected records and nothing else",
+                advice: rejected == 0 ? "check that the recording is complete" : "see the reasons in rejected.jsonl")
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import Runtime
+
+/// The language that an answer is asked in.
+public enum Language: String, Sendable, CaseIterable {
+    case english = "en"
+    /// Traditional Chinese.
+    case chinese = "zh"
+}
+
+/// One prompt file, read: what is said to the model, and what the model decides and writes.
+public struct Prompt: Sendable, Equatable {
+    /// A choice that the model makes: labels as the model sees them, values as results name them.
+    public struct Choice: Sendable, Equatable {
+        public let name: String
+        public let options: [Option]
+
+        public struct Option: Sendable, Equatable {
+            /// As results name it, e.g. "positive".
+            public let value: String
+            /// As it is appended for the model, e.g. " positive" or "正面".
+            public let label: String
+        }
+
+        public var set: ChoiceSet { ChoiceSet(name: name, labels: options.map(\.label)) }
+    }
+
+    /// A text that the model writes.
+    public struct Generation: Sendable, Equatable {
+        public let name: String
+        public let maxTokens: Int
+        public let stop: [String]
+    }
+
+    /// A piece of the answer that is begun for the model.
+    package enum AnswerPart: Sendable, Equatable {
+        case text(String)
+        case choose(Choice)
+        case generate(Generation)
+    }
+
+    /// A line of facts: said only where all its facts are there.
+    package struct FactLine: Sendable, Equatable {
+        package enum Piece: Sendable, Equatable {
+            case text(String)
+            case fact(name: String, style: FactStyle)
+        }
+        package var pieces: [Piece]
+    }
+
+    public let name: String
+    public let language: Language
+    public let version: Int
+    /// SHA-256 over the file's text (lines ended by LF) and the version of the rules that turn it into a program.
+    public let digest: String
+    /// For messages.
+    public let file: String
+
+    package let messages: [ChatMessage]
+    package let answer: [AnswerPart]
+    package let factLines: [FactLine]
+
+    public var choices: [Choice] { answer.compactMap { if case .choose(let choice) = $0 { choice } else { nil } } }
+
+    /// The facts as the prompt says them, one a line.
+    public func text(of facts: Facts) -> String {
+        factLines.compactMap { line -> String? in
+            var text = ""
+            for piece in line.pieces {
+                switch piece {
+                case .text(let literal): text += literal
+                case .fact(let name, let style):
+                    guard let value = facts[name] else { return nil }
+                    text += style.text(value)
+                }
+            }
+            return text
+        }.joined(separator: "\n")
+    }
+
+    /// Rendered once for a model; the programs of all requests come from it.
+    ///
+    /// Throws what `render` throws, and `PromptError.templateDropsText`.
+    public func prepared(for template: ChatTemplate) throws -> PreparedPrompt {
+        try prepared { try template.render($0, addGenerationPrompt: true) }
+    }
+
+    /// As above, with the rendering given: messages to text, the beginning of the assistant's turn included.
+    public func prepared(render: ([ChatMessage]) throws -> String) throws -> PreparedPrompt {
+        let rendered = try render(messages)
+        let parts = rendered.split(separator: Self.factsPlace, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { throw PromptError.templateDropsText(file: file) }
+        var ending = String(parts[1])
+        // DeepSeek-R1's template begins the answer inside of a thought. The labels are asked for without one.
+        if ending.hasSuffix("<think>\n") { ending += "\n</think>\n\n" }
+        return PreparedPrompt(prompt: self, fixedPrefix: String(parts[0]), ending: ending)
+    }
+
+    /// What the engine does for a request. For many requests, prepare once instead.
+    public func program(for request: AnalysisRequest, template: ChatTemplate) throws -> [ProgramStep] {
+        try prepared(for: template).program(for: request)
+    }
+
+    /// Where the facts come in, in `messages`. No prompt file and no fact can spell it: it holds a character that neither
+    /// may contain.
+    package static let factsPlace = "\u{E000}facts\u{E000}"
+}
+
+/// A prompt rendered for one model's chat template.
+public struct PreparedPrompt: Sendable, Equatable {
+    public let prompt: Prompt
+    /// The text that all programs of this prompt begin with.
+    public let fixedPrefix: String
+    private let ending: String
+
+    init(prompt: Prompt, fixedPrefix: String, ending: String) {
+        self.prompt = prompt
+        self.fixedPrefix = fixedPrefix
+        self.ending = ending
+    }
+
+    public func program(for request: AnalysisRequest) -> [ProgramStep] { program(for: Facts(request.snapshot)) }
+
+    public func program(for facts: Facts) -> [ProgramStep] {
+        var steps: [ProgramStep] = [.text(fixedPrefix + prompt.text(of: facts) + ending)]
+        for part in prompt.answer {
+            switch part {
+            case .text(let text):
+                // The first one joins what the template ends with: a tokenizer must see them together.
+                if case .text(let before)? = steps.last {
+                    steps[steps.count - 1] = .text(before + text)
+                } else {
+                    steps.append(.text(text))
+                }
+            case .choose(let choice): steps.append(.choose(choice.set))
+            case .generate(let generation):
+                steps.append(
+                    .generate(name: generation.name, maxTokens: generation.maxTokens, stop: generation.stop))
+            }
+        }
+        return steps
+    }
+}

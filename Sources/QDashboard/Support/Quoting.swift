@@ -1,0 +1,45 @@
+/// Text from outside, made safe to stand in a message or a prompt.
+package enum Quoting {
+    /// One line, without control, format, private or unassigned characters (line breaks, NUL, bidirectional overrides,
+    /// zero-width characters), runs of white space folded to one space, and no longer than `limit` characters.
+    package static func plain(_ text: String, limit: Int) -> String {
+        var scalars = String.UnicodeScalarView()
+        var pendingSpace = false
+        // A character can be built of any number of scalars: the bound on scalars keeps a hostile one short too.
+        for scalar in text.unicodeScalars {
+            if scalars.count > limit * 4 { break }
+            if scalar.properties.isWhitespace {
+                pendingSpace = !scalars.isEmpty
+                continue
+            }
+            switch scalar.properties.generalCategory {
+            case .control, .format, .privateUse, .surrogate, .unassigned, .lineSeparator, .paragraphSeparator: continue
+            default: break
+            }
+            if pendingSpace { scalars.append(" ") }
+            pendingSpace = false
+            scalars.append(scalar)
+        }
+        let clean = String(scalars)
+        return clean.count <= limit && scalars.count <= limit * 4 ? clean : clean.prefix(max(limit - 1, 0)) + "…"
+    }
+
+    /// As `plain`, in quotation marks, for messages.
+    package static func quoted(_ text: String, limit: Int = 60) -> String { "\"" + plain(text, limit: limit) + "\"" }
+
+    /// As `plain`, in quotation marks, for a prompt: whatever a chat template or a tokenizer takes for markup is written
+    /// with other characters, so that no special token (`<|im_end|>`, `</s>`, `[INST]`, `<｜User｜>`) can be spelled and
+    /// the quotation cannot be closed from inside.
+    package static func promptData(_ text: String, limit: Int = 120) -> String {
+        let replaced = plain(text, limit: limit).map { character -> Character in
+            switch character {
+            case "<", "＜", "[", "{", "［", "｛": "("
+            case ">", "＞", "]", "}", "］", "｝": ")"
+            case "|", "｜", "\\": "/"
+            case "\"", "“", "”", "「", "」", "`": "'"
+            default: character
+            }
+        }
+        return "\"" + String(replaced) + "\""
+    }
+}

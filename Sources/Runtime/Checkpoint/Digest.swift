@@ -1,0 +1,23 @@
+import Crypto
+import Foundation
+
+extension Checkpoint {
+    /// SHA-256, in lower-case hexadecimal, of what determines the model's numbers: config.json, then the safetensors
+    /// files in the order of their names. Each file counts as its name in UTF-8, a zero byte, its length as eight bytes,
+    /// little end first, and its contents.
+    public func digest() throws -> String {
+        var hash = SHA256()
+        let config = directory.appending(path: "config.json")
+        for file in [try MappedFile(url: config)] + files.map(\.file) {
+            hash.update(data: Data(file.url.lastPathComponent.utf8) + [0])
+            withUnsafeBytes(of: UInt64(file.count).littleEndian) { hash.update(bufferPointer: $0) }
+            // Piece by piece, so that the whole file never counts as this process' memory.
+            for begin in stride(from: 0, to: file.count, by: 8 << 20) {
+                let piece = begin..<min(begin + 8 << 20, file.count)
+                file.withBytes(piece) { hash.update(bufferPointer: $0) }
+                file.release(piece)
+            }
+        }
+        return hash.finalize().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+}

@@ -1,0 +1,62 @@
+/// A program whose texts and labels are tokens.
+enum CompiledStep: Sendable {
+    case text([Int32])
+    case choose(ChoiceSet, labels: [[Int32]])
+    case generate(name: String, maxTokens: Int, stop: [String])
+
+    static func compile(
+        _ request: Request, _ tokenizer: Tokenizer?, vocabulary: Int
+    ) throws -> [CompiledStep] {
+        func encode(_ text: String) throws -> [Int32] {
+            guard let tokenizer else { throw EngineError.noTokenizer(request: request.id) }
+            return tokenizer.encode(text, addSpecialTokens: false)
+        }
+        let steps = try request.program.map { step in
+            switch step {
+            case .text(let text):
+                CompiledStep.text(try encode(text))
+            case .tokens(let tokens):
+                CompiledStep.text(tokens)
+            case .choose(let choice):
+                CompiledStep.choose(
+                    choice,
+                    labels: try choice.labels.map { label in
+                        let tokens = try encode(label)
+                        guard !tokens.isEmpty else {
+                            throw EngineError.emptyLabel(request: request.id, choice: choice.name, label: label)
+                        }
+                        return tokens
+                    })
+            case .generate(let name, let maxTokens, let stop):
+                CompiledStep.generate(name: name, maxTokens: maxTokens, stop: stop)
+            }
+        }
+        let leading = steps.prefix(while: \.isText)
+        guard leading.contains(where: { !$0.text.isEmpty }) else { throw EngineError.emptyPrompt(request: request.id) }
+        for step in steps {
+            for token in step.text where token < 0 || Int(token) >= vocabulary {
+                throw EngineError.tokenOutOfRange(request: request.id, token: token, vocabulary: vocabulary)
+            }
+        }
+        return steps
+    }
+
+    /// The fewest positions that the step can do with.
+    var fewestTokens: Int { if case .generate = self { 1 } else { mostTokens } }
+
+    /// The tokens that the caller brings.
+    var givenTokens: Int { text.count }
+
+    var text: [Int32] { if case .text(let tokens) = self { tokens } else { [] } }
+
+    var isText: Bool { if case .text = self { true } else { false } }
+
+    /// The most positions that the step can fill.
+    var mostTokens: Int {
+        switch self {
+        case .text(let tokens): tokens.count
+        case .choose(_, let labels): labels.map(\.count).max() ?? 0
+        case .generate(_, let maxTokens, _): maxTokens
+        }
+    }
+}

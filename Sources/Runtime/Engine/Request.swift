@@ -1,0 +1,78 @@
+import Foundation
+
+/// One request: a program on a fresh sequence.
+public struct Request: Sendable {
+    public var id: String
+    public var program: [ProgramStep]
+    public var sampling: Sampling
+    /// Whether its activations go to the trace.
+    public var traced: Bool
+    /// Writes on past the model's end tokens, for measurements that need a given number of tokens.
+    public var ignoresEndTokens = false
+
+    public init(id: String, program: [ProgramStep], sampling: Sampling = .greedy, traced: Bool = false) {
+        self.id = id
+        self.program = program
+        self.sampling = sampling
+        self.traced = traced
+    }
+}
+
+/// Why a text ended.
+public enum FinishReason: String, Sendable, Codable {
+    /// The model's end token, or a stop text.
+    case stop
+    /// The limit on tokens, or the end of the context.
+    case length
+}
+
+/// A label's outcome.
+public struct ChoiceOutcome: Sendable, Equatable {
+    public let name: String
+    /// The likeliest label.
+    public let label: String
+    /// Each label's probability, normalised over the labels, in their order.
+    public let probabilities: [Double]
+    /// Each label's log-probability as the model gave it.
+    public let logProbabilities: [Double]
+}
+
+/// A written text.
+public struct GeneratedText: Sendable, Equatable {
+    public let name: String
+    public let text: String
+    public let tokens: [Int32]
+    public let finishReason: FinishReason
+}
+
+/// A finished request.
+public struct Completion: Sendable {
+    public let id: String
+    public let choices: [ChoiceOutcome]
+    public let texts: [GeneratedText]
+    /// Tokens given by the caller: prompts, not labels and not texts.
+    public let promptTokens: Int
+    /// Tokens the model wrote or chose.
+    public let outputTokens: Int
+    /// All tokens of the sequence, in order.
+    public let tokens: [Int32]
+    public let timings: RequestTimings
+}
+
+/// Where a request's time went, in seconds.
+public struct RequestTimings: Sendable {
+    /// Arrival to admission.
+    public var queue = 0.0
+    /// Admission to the first token or label.
+    public var prefill = 0.0
+    /// First token or label to the last.
+    public var decode = 0.0
+    /// Arrival to the last token.
+    public var total = 0.0
+    /// Arrival to the first token or label (TTFT).
+    public var timeToFirstToken = 0.0
+    /// Each stage's time on this request's batches, shared by rows.
+    public var stages: [Double] = []
+    /// Prompt tokens that another request had already computed.
+    public var sharedPromptTokens = 0
+}

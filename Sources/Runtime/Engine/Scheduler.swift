@@ -1,0 +1,244 @@
+import Foundation
+
+/// Continuous batching over a pipeline: requests join and leave between steps, and as many batches are on their way as
+/// there are stages, so that each has work. One thread; everything in it is that thread's own.
+final class Scheduler: @unchecked Sendable {
+    enum Event: Sendable {
+        case submit(Submission)
+        case computed(StageMessage)
+        case stop
+    }
+
+    struct Submission: Sendable {
+        var request: Request
+        var program: [CompiledStep]
+        var arrival: Double
+        var completion: @Sendable (Result<Completion, any Error>) -> Void
+    }
+
+    struct Limits: Sendable {
+        /// Sequences at work at once.
+        var sequences: Int
+        /// Rows in one batch.
+        var rows: Int
+        /// Batches on their way at once.
+        var batches: Int
+    }
+
+    private struct Running {
+        var submission: Submission
+        var state: SequenceState
+        var pages: [Int32]
+        /// Prompt positions that are known to the prefix tree.
+        var published = 0
+        /// Batches on their way with rows of this sequence.
+        var inFlight = 0
+        var admitted: Double
+        var first: Double?
+        var timings = RequestTimings()
+    }
+
+    let inbox = Channel<Event>(capacity: .max)
+    private let send: @Sendable (StageMessage) -> Void
+    private let sequenceLimits: SequenceState.Limits
+    private let limits: Limits
+    private let tokenizer: Tokenizer?
+    private let hidden: Int
+    private let observer: (any EngineObserver)?
+
+    private var pages: PageTable
+    private var waiting: [Submission] = []
+    private var running: [Int: Running] = [:]
+    /// Running sequences in order of admission.
+    private var order: [Int] = []
+    private var nextSequence = 0
+    private var inFlight = 0
+    private var spare: [AlignedBuffer<Float>] = []
+
+    init(
+        tokenizer: Tokenizer?, hidden: Int, pages: Int, sequenceLimits: SequenceState.Limits, limits: Limits,
+        observer: (any EngineObserver)?, send: @escaping @Sendable (StageMessage) -> Void
+    ) {
+        self.tokenizer = tokenizer
+        self.hidden = hidden
+        self.pages = PageTable(pages: pages)
+        self.sequenceLimits = sequenceLimits
+        self.limits = limits
+        self.observer = observer
+        self.send = send
+    }
+
+    func start(onExit: @escaping @Sendable () -> Void) {
+        let thread = Thread { [self] in
+            loop()
+            onExit()
+        }
+        thread.name = "scheduler"
+        thread.start()
+    }
+
+    private func loop() {
+        var stopping = false
+        while !stopping {
+            for event in inbox.drain(waiting: true) {
+                switch event {
+                case .submit(let submission): waiting.append(submission)
+                case .computed(let message): absorb(message)
+                case .stop: stopping = true
+                }
+            }
+            if !stopping { dispatch() }
+        }
+        for sequence in order { running[sequence]?.submission.completion(.failure(EngineError.stopped)) }
+        for submission in waiting { submission.completion(.failure(EngineError.stopped)) }
+    }
+
+    // MARK: Sending
+
+    private func dispatch() {
+        admit()
+        while inFlight < limits.batches, let batch = makeBatch() {
+            var hiddenStates = spare.popLast() ?? AlignedBuffer<Float>(count: 0)
+            if hiddenStates.count < batch.rows * hidden {
+                hiddenStates = AlignedBuffer(count: max(batch.rows, 16) * hidden)
+            }
+            inFlight += 1
+            send(StageMessage(batch: batch, hidden: hiddenStates))
+        }
+    }
+
+    /// Takes waiting requests in, in order, while there is room for all that they may need.
+    private func admit() {
+        var taken = 0
+        for submission in waiting {
+            guard order.count < limits.sequences else { break }
+            var state = SequenceState(
+                submission.program, request: submission.request, limits: sequenceLimits, tokenizer: tokenizer)
+            let most = submission.program.reduce(0) { $0 + $1.mostTokens }
+            let positions = min(most, sequenceLimits.context)
+            // A traced request computes everything itself, so that its trace is whole.
+            guard
+                let room = pages.admit(
+                    prompt: state.prompt, positions: positions, sharing: !submission.request.traced)
+            else { break }
+            state.skip(room.computed)
+            let now = monotonicSeconds()
+            if submission.request.traced, let observer {
+                do {
+                    try observer.began(submission.request.id, prompt: state.prompt)
+                } catch {
+                    pages.release(room.pages)
+                    submission.completion(.failure(error))
+                    taken += 1
+                    continue
+                }
+            }
+            var entry = Running(
+                submission: submission, state: state, pages: room.pages, published: room.computed, admitted: now)
+            entry.timings.queue = now - submission.arrival
+            entry.timings.sharedPromptTokens = room.computed
+            running[nextSequence] = entry
+            order.append(nextSequence)
+            nextSequence += 1
+            taken += 1
+        }
+        waiting.removeFirst(taken)
+    }
+
+    /// The next batch: a fair share of the sequences that are ready, those that decode before those that read.
+    private func makeBatch() -> Batch? {
+        let share = max(1, (order.count + limits.batches - 1) / limits.batches)
+        var batch = Batch()
+        for reading in [false, true] {
+            for sequence in order where batch.segments.count < share {
+                guard var entry = running[sequence] else { continue }
+                let isReading = entry.state.sent + 1 < entry.state.tokens.count
+                guard isReading == reading, batch.rows == 0 || batch.rows + entry.state.nextRows <= limits.rows,
+                    let step = entry.state.next()
+                else { continue }
+                let traced = entry.submission.request.traced && step.keeps
+                if traced, let observer {
+                    let beyond = step.tokens.suffix(
+                        max(0, step.firstPosition + step.tokens.count - entry.state.prompt.count))
+                    if !beyond.isEmpty {
+                        do {
+                            try observer.fed(entry.submission.request.id, tokens: Array(beyond))
+                        } catch {
+                            end(sequence, entry, .failure(error))
+                            continue
+                        }
+                    }
+                }
+                batch.append(
+                    sequence: sequence, tokens: step.tokens, firstPosition: step.firstPosition, pages: entry.pages,
+                    readouts: step.readouts, request: entry.submission.request.id,
+                    traced: traced)
+                entry.inFlight += 1
+                publish(&entry)
+                running[sequence] = entry
+            }
+        }
+        return batch.segments.isEmpty ? nil : batch
+    }
+
+    private func publish(_ entry: inout Running) {
+        let prompt = entry.state.prompt
+        let computed = min(entry.state.sent, prompt.count)
+        guard computed / KVCache.pagePositions > entry.published / KVCache.pagePositions else { return }
+        pages.publish(entry.pages, prompt: prompt, computed: computed)
+        entry.published = computed
+    }
+
+    // MARK: Receiving
+
+    private func absorb(_ message: StageMessage) {
+        inFlight -= 1
+        spare.append(message.hidden)
+        let now = monotonicSeconds()
+        for (index, segment) in message.batch.segments.enumerated() {
+            guard var entry = running[segment.sequence] else { continue }
+            entry.inFlight -= 1
+            let share = Double(segment.rows.count) / Double(message.batch.rows)
+            if entry.timings.stages.isEmpty { entry.timings.stages = message.stageSeconds.map { _ in 0 } }
+            for (stage, seconds) in message.stageSeconds.enumerated() { entry.timings.stages[stage] += seconds * share }
+            if let failure = message.failure {
+                end(segment.sequence, entry, .failure(failure))
+                continue
+            }
+            if !segment.readouts.isEmpty {
+                entry.state.absorb(message.readings[index])
+                if entry.first == nil, entry.state.outputTokens > 0 { entry.first = now }
+            }
+            running[segment.sequence] = entry
+            if entry.state.isFinished, entry.inFlight == 0 { complete(segment.sequence, entry, now) }
+        }
+    }
+
+    private func complete(_ sequence: Int, _ entry: Running, _ now: Double) {
+        var timings = entry.timings
+        let first = entry.first ?? now
+        timings.prefill = first - entry.admitted
+        timings.decode = now - first
+        timings.total = now - entry.submission.arrival
+        timings.timeToFirstToken = first - entry.submission.arrival
+        let completion = Completion(
+            id: entry.submission.request.id, choices: entry.state.choices, texts: entry.state.texts,
+            promptTokens: entry.state.promptTokens, outputTokens: entry.state.outputTokens, tokens: entry.state.tokens,
+            timings: timings)
+        do {
+            if entry.submission.request.traced {
+                try observer?.finished(completion)
+            }
+            end(sequence, entry, .success(completion))
+        } catch {
+            end(sequence, entry, .failure(error))
+        }
+    }
+
+    private func end(_ sequence: Int, _ entry: Running, _ result: Result<Completion, any Error>) {
+        pages.release(entry.pages)
+        running[sequence] = nil
+        order.removeAll { $0 == sequence }
+        entry.submission.completion(result)
+    }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import Synchronization
+
+/// What travels from stage to stage: the batch, its hidden states [rows, hidden], and what the way has cost.
+struct StageMessage: Sendable {
+    var batch: Batch
+    var hidden: AlignedBuffer<Float>
+    /// Seconds each stage worked on it.
+    var stageSeconds: [Double] = []
+    /// The answers to the batch's readouts, a list a segment; written by the last stage.
+    var readings: [[Reading]] = []
+    /// What went wrong on the way; later stages pass it on.
+    var failure: (any Error)?
+}
+
+/// What a stage has done so far.
+public struct StageUsage: Sendable {
+    public let stage: Int
+    public let layers: Range<Int>
+    public var batches = 0
+    public var rows = 0
+    /// Seconds at work on batches.
+    public var busySeconds = 0.0
+    /// Processor seconds of the stage's own thread (with one thread a stage: all of them).
+    public var cpuSeconds = 0.0
+    /// Seconds from the first batch's arrival to the last one's end.
+    public var spanSeconds = 0.0
+    /// Bytes of hidden states handed to the next stage.
+    public var bytesSent = 0
+    public var weightBytes = 0
+    public var cacheBytes = 0
+
+    /// Share of the span spent at work; nil before the first batch.
+    public var utilization: Double? { spanSeconds > 0 ? busySeconds / spanSeconds : nil }
+}
+
+/// One stage of the pipeline: its share of the model on a thread of its own.
+final class Stage: @unchecked Sendable {
+    // `decoder` is made and used by the stage's thread alone; `usage` has its lock.
+    private let index: Int
+    private let isFirst: Bool
+    private let isLast: Bool
+    private let hiddenWidth: Int
+    private let decoder: Decoder
+    private let inbound: Channel<StageMessage>
+    private let deliver: @Sendable (StageMessage) -> Void
+    private let usage: Mutex<StageUsage>
+
+    init(
+        index: Int, of stages: Int, decoder: Decoder, hidden: Int, inbound: Channel<StageMessage>,
+        deliver: @escaping @Sendable (StageMessage) -> Void
+    ) {
+        self.index = index
+        isFirst = index == 0
+        isLast = index == stages - 1
+        hiddenWidth = hidden
+        self.decoder = decoder
+        self.inbound = inbound
+        self.deliver = deliver
+        usage = Mutex(
+            StageUsage(
+                stage: index, layers: decoder.weights.range, weightBytes: decoder.weights.byteCount,
+                cacheBytes: decoder.cache.byteCount))
+    }
+
+    var currentUsage: StageUsage { usage.withLock { $0 } }
+
+    func start(onExit: @escaping @Sendable () -> Void) {
+        let thread = Thread { [self] in
+            var firstArrival: Double?
+            while let message = inbound.receive() {
+                let begin = monotonicSeconds()
+                firstArrival = firstArrival ?? begin
+                let result = process(message, begin)
+                let end = monotonicSeconds()
+                usage.withLock {
+                    $0.batches += 1
+                    $0.rows += message.batch.rows
+                    $0.busySeconds += end - begin
+                    $0.cpuSeconds = threadCPUSeconds()
+                    $0.spanSeconds = end - firstArrival!
+                    if !isLast { $0.bytesSent += message.batch.rows * hiddenWidth * MemoryLayout<Float>.size }
+                }
+                deliver(result)
+            }
+            onExit()
+        }
+        thread.name = "stage-\(index)"
+        thread.stackSize = 4 << 20
+        thread.start()
+    }
+
+    private func process(_ message: StageMessage, _ begin: Double) -> StageMessage {
+        var message = message
+        if message.failure == nil {
+            do {
+                let x = Rows(message.hidden.pointer, rows: message.batch.rows, width: hiddenWidth)
+                if isFirst { try decoder.embed(message.batch, into: x) }
+                try decoder.forward(x, message.batch)
+                if isLast {
+                    try decoder.observeHead(x, message.batch)
+                    message.readings = try read(x, message.batch)
+                }
+            } catch {
+                message.failure = error
+            }
+        }
+        message.stageSeconds.append(monotonicSeconds() - begin)
+        return message
+    }
+
+    /// Answers the batch's readouts; the head runs for their rows alone.
+    private func read(_ x: Rows, _ batch: Batch) throws -> [[Reading]] {
+        let wanted = batch.segments.flatMap { segment in segment.readouts.map { segment.rows.lowerBound + $0.row } }
+        guard !wanted.isEmpty else { return batch.segments.map { _ in [] } }
+        let logits = try decoder.logits(x, rows: wanted, batch)
+        var next = 0
+        return try batch.segments.map { segment in
+            try segment.readouts.map { readout in
+                let row = UnsafeBufferPointer(start: logits[next], count: logits.width)
+                next += 1
+                let position = segment.firstPosition + readout.row
+                return try answer(readout.kind, row, position: position, segment)
+            }
+        }
+    }
+
+    private func answer(
+        _ kind: Readout.Kind, _ logits: UnsafeBufferPointer<Float>, position: Int, _ segment: Batch.Segment
+    ) throws -> Reading {
+        guard logits[Int(argmax(logits))].isFinite else {
+            throw EngineError.notFinite(request: segment.request, position: position)
+        }
+        switch kind {
+        case .sample(let sampling):
+            return .token(sampling.pick(logits, position: position))
+        case .logProbabilities(let tokens):
+            let normaliser = logSumExp(logits)
+            return .logProbabilities(tokens.map { Double(logits[Int($0)]) - normaliser })
+        case .logits:
+            return .logits(Array(logits))
+        }
+    }
+}
+
+func monotonicSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
+private func threadCPUSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}

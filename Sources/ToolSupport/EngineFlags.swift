@@ -1,0 +1,61 @@
+import ArgumentParser
+import Foundation
+import Runtime
+
+extension ComputePrecision: ExpressibleByArgument {}
+extension CachePrecision: ExpressibleByArgument {}
+
+extension TraceLevel: ExpressibleByArgument {
+    public init?(argument: String) { self.init(name: argument) }
+    public var defaultValueDescription: String { name }
+}
+
+/// The flags of every command that runs a model.
+public struct EngineFlags: ParsableArguments {
+    @Option(help: "Pipeline stages that the layers are divided over.")
+    public var stages = 3
+
+    @Option(help: ArgumentHelp("Threads of each stage. (default: cores divided by stages)", valueName: "count"))
+    public var threads: Int?
+
+    @Option(help: "auto: quantized layers in int8; fp32: everything dequantized, the reference.")
+    public var compute = ComputePrecision.auto
+
+    @Option(help: "How keys and values are kept: fp32 or fp16.")
+    public var kvCache = CachePrecision.fp32
+
+    @Option(help: ArgumentHelp("Memory for keys and values.", valueName: "MiB"))
+    public var cacheMemory = 1024
+
+    @Option(help: ArgumentHelp("Requests at work at once; more wait in a queue.", valueName: "count"))
+    public var batch = 128
+
+    @Option(help: ArgumentHelp("Longest sequence. (default: the model's own limit)", valueName: "tokens"))
+    public var context: Int?
+
+    @Option(help: "Chat template: chatml, llama3, deepseek-r1, mistral. (default: recognised from the checkpoint)")
+    public var chatTemplate: String?
+
+    public init() {}
+
+    public var options: EngineOptions {
+        var options = EngineOptions()
+        options.stages = stages
+        options.threadsPerStage = threads
+        options.precision = compute
+        options.cachePrecision = kvCache
+        options.cacheBytes = cacheMemory << 20
+        options.concurrency = batch
+        options.context = context
+        return options
+    }
+
+    public func validate() throws {
+        for (name, value) in [
+            ("--stages", stages), ("--threads", threads ?? 1), ("--cache-memory", cacheMemory), ("--batch", batch),
+            ("--context", context ?? 1),
+        ] where value < 1 {
+            throw ValidationError("\(name): expected at least 1, got \(value)")
+        }
+    }
+}
