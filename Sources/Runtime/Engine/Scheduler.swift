@@ -114,6 +114,7 @@ final class Scheduler: @unchecked Sendable {
             guard order.count < limits.sequences else { break }
             var state = SequenceState(
                 submission.program, request: submission.request, limits: sequenceLimits, tokenizer: tokenizer)
+            if !submission.request.traced, isBeingComputed(state.prompt) { break }
             let most = submission.program.reduce(0) { $0 + $1.mostTokens }
             let positions = min(most, sequenceLimits.context)
             // A traced request computes everything itself, so that its trace is whole.
@@ -143,6 +144,17 @@ final class Scheduler: @unchecked Sendable {
             taken += 1
         }
         waiting.removeFirst(taken)
+    }
+
+    /// Whether a running request is still computing a beginning that this prompt could share: then it is worth the wait.
+    private func isBeingComputed(_ prompt: [Int32]) -> Bool {
+        order.contains { sequence in
+            guard let entry = running[sequence], entry.state.sent < entry.state.prompt.count else { return false }
+            let other = entry.state.prompt
+            var common = 0
+            while common < min(prompt.count, other.count) - 1, prompt[common] == other[common] { common += 1 }
+            return entry.state.sent < common / PageTable.chunk * PageTable.chunk
+        }
     }
 
     /// The next batch: a fair share of the sequences that are ready, those that decode before those that read.
