@@ -1,6 +1,6 @@
 # What a person runs. `make` alone lists the targets; CI runs `make test`.
 MODEL   ?= models/SmolLM2-135M-Instruct
-BITS    ?= 4
+BITS    ?= 8
 GROUP   ?= 64
 OUTPUT  ?= $(MODEL)-int$(BITS)
 STAGES  ?= 3
@@ -23,7 +23,23 @@ model: build ## Fetch SmolLM2-135M-Instruct and import it
 	@scripts/get-model.sh
 
 quantize: model ## Quantize MODEL to BITS (8 or 4) with GROUP columns a scale
-	$(BIN)/qquant quantize $(MODEL) --output $(OUTPUT) --bits $(BITS) --group-size $(GROUP) --force
+	@[ -f $(OUTPUT)/config.json ] || \
+		$(BIN)/qquant quantize $(MODEL) --output $(OUTPUT) --bits $(BITS) --group-size $(GROUP)
+
+infer: quantize ## Answer the recorded snapshots over STAGES stages
+	$(BIN)/qinfer run $(OUTPUT) --snapshots Datasets/recorded/*.jsonl --stages $(STAGES) --output $(RUN)/answers --force
+	@head -n 2 $(RUN)/answers/results.jsonl
+
+bench: quantize ## Measure the quantized model against Datasets/kpi.yaml, and report
+	$(BIN)/qbench run $(OUTPUT) --reference $(MODEL) --dataset Datasets/recorded --kpi Datasets/kpi.yaml \
+		--stages $(STAGES) --output $(RUN) --force
+
+demo: infer bench ## All of it: set up, build, fetch, quantize, answer, measure, report
+	@echo "demo: open $(RUN)/report.html"
+
+test: setup ## Build and run all tests (release: the kernels need the optimiser)
+	swift build -c release --build-tests
+	swift test -c release --skip-build
 
 clean: ## Remove build products and downloaded models
 	rm -rf .build models Reports/demo .cache

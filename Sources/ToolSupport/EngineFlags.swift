@@ -5,6 +5,11 @@ import Runtime
 extension ComputePrecision: ExpressibleByArgument {}
 extension CachePrecision: ExpressibleByArgument {}
 
+extension TraceLevel: ExpressibleByArgument {
+    public init?(argument: String) { self.init(name: argument) }
+    public var defaultValueDescription: String { name }
+}
+
 /// The flags of every command that runs a model.
 public struct EngineFlags: ParsableArguments {
     @Option(help: "Pipeline stages that the layers are divided over.")

@@ -2,5 +2,7 @@ import ArgumentParser
 
 @main
 struct Qbench: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "qbench")
+    static let configuration = CommandConfiguration(
+        commandName: "qbench", abstract: "Measure inference against its targets, and report.",
+        subcommands: [RunCommand.self, ReportCommand.self, CompareCommand.self])
 }

@@ -75,7 +75,8 @@ struct Generate: AsyncParsableCommand {
             let tokens = try tokenize(tokenizer, directory)
             let writer = try trace.map {
                 try Trace(
-                    url: URL(fileURLWithPath: $0), level: traceLevel, checkpoint: checkpoint, options: engine.options,
+                    url: URL(fileURLWithPath: $0), level: traceLevel, model: checkpoint.configuration,
+                    attributes: ["model": directory.lastPathComponent, "model_digest": try checkpoint.digest()],
                     force: force)
             }
             let runner = try Engine(checkpoint, tokenizer: tokenizer, options: engine.options, trace: writer)

@@ -2,5 +2,6 @@ import ArgumentParser
 
 @main
 struct Qinfer: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "qinfer")
+    static let configuration = CommandConfiguration(commandName: "qinfer", abstract: "Answer requests with a language model, in stages.",
+        subcommands: [Generate.self, Run.self])
 }

@@ -2,5 +2,7 @@ import ArgumentParser
 
 @main
 struct Qquant: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "qquant")
+    static let configuration = CommandConfiguration(
+        commandName: "qquant", abstract: "Import and quantize language models.",
+        subcommands: [Import.self, Quantize.self])
 }

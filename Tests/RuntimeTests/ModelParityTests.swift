@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import Runtime
+import Runtime
 
 /// The model against transformers: every activation, the logits, and the greedy tokens. Goldens and the script that
 /// made them: Tests/Fixtures/models.
@@ -57,12 +57,13 @@ struct Golden {
         let file = try SafetensorsFile(url: Self.folder.appending(path: "goldens/\(name).safetensors"))
         var activations: [String: [Float]] = [:]
         var tokens: [String: [Int32]] = [:]
-        for (tensor, info) in file.tensors {
-            let bytes = try file.bytes(tensor)
-            if info.dtype == .i32 {
-                tokens[tensor] = bytes.withMemoryRebound(to: Int32.self, Array.init)
-            } else {
-                activations[tensor] = bytes.withMemoryRebound(to: Float.self, Array.init)
+        for (tensor, entry) in file.entries {
+            try file.withBytes(tensor) { bytes in
+                if entry.info.dtype == .i32 {
+                    tokens[tensor] = Array(bytes.bindMemory(to: Int32.self))
+                } else {
+                    activations[tensor] = Array(bytes.bindMemory(to: Float.self))
+                }
             }
         }
         self.activations = activations
@@ -99,15 +100,17 @@ final class ActivationCollector: EngineObserver {
         _ point: TracePoint, request: String, startPosition: Int, rows: Int, width: Int,
         values: UnsafeBufferPointer<Float>
     ) {
-        self.values.withLock { $0[point.path, default: []] += values }
+        self.values.withLock { $0[point.path(layers: 2), default: []] += values }
     }
 
     func observePattern(
         layer: Int, request: String, startPosition: Int, rows: Int, heads: Int, keys: Int,
         values: UnsafeBufferPointer<Float>
     ) {
-        self.values.withLock { $0[TracePoint.attnPattern(layer).path] = Array(values) }
+        self.values.withLock { $0["layers/0\(layer)/attn_pattern"] = Array(values) }
     }
 
-    func finished(_ completion: Completion, computed: Int) {}
+    func began(_ request: String, prompt: [Int32]) {}
+    func fed(_ request: String, tokens: [Int32]) {}
+    func finished(_ completion: Completion) {}
 }

@@ -17,12 +17,19 @@ public struct KPIResult: Codable, Sendable, Equatable {
     public var interval: Interval?
     /// Positive is room to spare. For shares the difference in points (0.05 is 5 points), otherwise relative to the target.
     public var margin: Double?
+    /// True where the figure is agreement with another model: that is no accuracy, and the name says so.
+    public var isAgreement: Bool?
     /// Why it was not measured, or what the reader must know of the figure.
     public var remark: String?
 
-    public var name: String { percentile.map { "\(target.title), \($0)" } ?? target.title }
+    public var name: String {
+        if isAgreement == true { return "\(target.title) (agreement)" }
+        return percentile.map { "\(target.title), \($0)" } ?? target.title
+    }
     public var measuredText: String? { measured.map { Format.value($0, target.metric.dimension) } }
-    public var targetText: String { "\(target.comparison.symbol) \(Format.value(target.value, target.metric.dimension))" }
+    public var targetText: String {
+        "\(target.comparison.symbol) \(Format.value(target.value, target.metric.dimension))"
+    }
     public var marginText: String? {
         margin.map { target.metric.dimension == .share ? Format.points($0) : Format.signedPercent($0) }
     }
@@ -58,6 +65,7 @@ public struct KPIEvaluation: Sendable, Equatable {
         var percentile: String?
         var interval: Interval?
         var remark: String?
+        var isAgreement = false
     }
 
     private static func evaluate(
@@ -79,6 +87,7 @@ public struct KPIEvaluation: Sendable, Equatable {
         return KPIResult(
             target: target, verdict: target.comparison.holds(value, target.value) ? .pass : .fail, measured: value,
             percentile: found.percentile, interval: found.interval, margin: margin,
+            isAgreement: found.isAgreement ? true : nil,
             remark: remarks.isEmpty ? nil : remarks.joined(separator: "; "))
     }
 
@@ -110,7 +119,8 @@ public struct KPIEvaluation: Sendable, Equatable {
             let count = measure.count.map { "\($0) items" }
             return Measurement(
                 value: measure.value, interval: measure.interval,
-                remark: [count, kind].compactMap { $0 }.joined(separator: ", "))
+                remark: [count, kind].compactMap { $0 }.joined(separator: ", "), isAgreement: measure.kind == .agreement
+            )
         case .availability: return observed(.availability, results)
         case .traceCompleteness: return observed(.traceCompleteness, results)
         case .concurrent:
@@ -119,12 +129,15 @@ public struct KPIEvaluation: Sendable, Equatable {
                 return Measurement(remark: "offline hands everything over at once; the server scenario measures it")
             }
             return Measurement(
-                value: summary.peakInSystem.map(Double.init), remark: summary.peakInSystem == nil ? "no arrival times" : nil)
+                value: summary.peakInSystem.map(Double.init),
+                remark: summary.peakInSystem == nil ? "no arrival times" : nil)
         case .utilization:
-            return Measurement(value: summary.utilization, remark: perStage(summary.utilization, results, "utilization"))
+            return Measurement(
+                value: summary.utilization, remark: perStage(summary.utilization, results, "utilization"))
         case .memoryPerNode:
             let bytes = summary.memoryPerNodeBytes
-            return Measurement(value: bytes.map(Double.init), remark: perStage(bytes.map(Double.init), results, "memory"))
+            return Measurement(
+                value: bytes.map(Double.init), remark: perStage(bytes.map(Double.init), results, "memory"))
         }
     }
 
@@ -157,7 +170,8 @@ public struct KPIEvaluation: Sendable, Equatable {
             if let bound = percentile.upperBound(ofSorted: sorted) {
                 remark += "; with 99 % confidence at most \(Format.duration(bound))"
             }
-            return Measurement(value: percentile.value(ofSorted: sorted), percentile: percentile.description, remark: remark)
+            return Measurement(
+                value: percentile.value(ofSorted: sorted), percentile: percentile.description, remark: remark)
         }
         let needs = names.compactMap { Percentile($0) }.map { "\($0) needs \($0.requiredSamples())" }
         return Measurement(remark: "\(sorted.count) samples are too few: " + needs.joined(separator: ", "))

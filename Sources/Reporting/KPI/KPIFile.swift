@@ -138,7 +138,8 @@ private struct Reader {
                 guard let comparison = KPITarget.Comparison(rawValue: name) else {
                     throw error(
                         key, "unknown key",
-                        expected: "title, metric, percentile, fallback, measure, note, below, above, at-most or at-least",
+                        expected:
+                            "title, metric, percentile, fallback, measure, note, below, above, at-most or at-least",
                         got: name)
                 }
                 if let bound {
@@ -199,7 +200,8 @@ private struct Reader {
         let written = try text(node, "the bound")
         let units = dimension.units.keys.sorted().joined(separator: ", ")
         guard let unit = dimension.units.keys.filter({ written.hasSuffix($0) }).max(by: { $0.count < $1.count }) else {
-            throw error(node, "a bound without a unit that fits", expected: "a number and one of \(units)", got: written)
+            throw error(
+                node, "a bound without a unit that fits", expected: "a number and one of \(units)", got: written)
         }
         // Spaces between digits group thousands: "20 000".
         let digits = String(written.dropLast(unit.count)).filter { $0 != " " && $0 != "_" }
@@ -208,7 +210,8 @@ private struct Reader {
         else {
             throw error(node, "not a quantity", expected: "a number above 0 and one of \(units)", got: written)
         }
-        let value = number * dimension.units[unit]!
+        let factor = dimension.units[unit]!
+        let value = number * factor.times / factor.over
         if dimension == .share, value > 1 {
             throw error(node, "a share above 100 %", expected: "at most 100 %", got: written)
         }

@@ -67,16 +67,16 @@ public enum Dimension: String, Codable, Sendable {
     /// Bytes.
     case memory
 
-    /// Unit → factor to the base unit.
-    public var units: [String: Double] {
+    /// Unit → its size in base units, as a fraction: 95 % must be 95/100, since 95·0.01 is not 0.95.
+    public var units: [String: (times: Double, over: Double)] {
         switch self {
-        case .time: ["ms": 1, "s": 1000, "min": 60_000]
-        case .requestRate: ["requests/s": 1, "requests/min": 1.0 / 60]
-        case .tokenRate: ["tokens/s": 1]
-        case .dailyRate: ["queries/day": 1]
-        case .share: ["%": 0.01]
-        case .count: ["requests": 1]
-        case .memory: ["MB": 1e6, "GB": 1e9, "MiB": 1_048_576, "GiB": 1_073_741_824]
+        case .time: ["ms": (1, 1), "s": (1000, 1), "min": (60_000, 1)]
+        case .requestRate: ["requests/s": (1, 1), "requests/min": (1, 60)]
+        case .tokenRate: ["tokens/s": (1, 1)]
+        case .dailyRate: ["queries/day": (1, 1)]
+        case .share: ["%": (1, 100)]
+        case .count: ["requests": (1, 1)]
+        case .memory: ["MB": (1e6, 1), "GB": (1e9, 1), "MiB": (1_048_576, 1), "GiB": (1_073_741_824, 1)]
         }
     }
 }

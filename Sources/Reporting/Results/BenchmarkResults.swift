@@ -69,7 +69,7 @@ public struct Tool: Codable, Sendable, Equatable {
     /// The commit that it was built from.
     public var commit: String?
 
-    public init(name: String = "qbench", version: String = Reporting.toolVersion, commit: String? = nil) {
+    public init(name: String = "qbench", version: String = ReportingRelease.toolVersion, commit: String? = nil) {
         self.name = name
         self.version = version
         self.commit = commit

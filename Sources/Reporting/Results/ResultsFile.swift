@@ -45,7 +45,8 @@ extension BenchmarkResults {
         do {
             head = try decoder.decode(Head.self, from: data)
         } catch let error as DecodingError {
-            if case .keyNotFound(let key, let context) = error, context.codingPath.isEmpty, key.stringValue == "schema" {
+            if case .keyNotFound(let key, let context) = error, context.codingPath.isEmpty, key.stringValue == "schema"
+            {
                 throw ReportingError.malformed(
                     place: place, problem: "has no schema, so it is no results file",
                     expected: "\"schema\": {\"name\": \"\(Self.schemaName)\"}", got: nil)

@@ -67,6 +67,12 @@ public final class RunStore: Sendable {
                     throw ReportingError.malformed(
                         place: path, problem: "is damaged", expected: "a sound SQLite file", got: check)
                 }
+                // The readers below rely on the columns and their types.
+                guard try pool.read(RunStoreSchema.fingerprint) == RunStoreSchema.expected() else {
+                    throw ReportingError.malformed(
+                        place: path, problem: "has other tables than a run store",
+                        expected: "the tables of version \(RunStoreSchema.version)", got: nil)
+                }
             }
         } catch let error as DatabaseError {
             throw Self.worded(error, path, "open it")
@@ -275,17 +281,18 @@ extension RunStore {
     /// A run's requests, in input order.
     public func requests(of run: Int64) throws -> [StoredRequest] {
         try read("read requests") { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM requests WHERE run = ? ORDER BY position, id", arguments: [run]).map {
-                row in
-                StoredRequest(
-                    id: row["id"], position: row["position"], inputHash: row["input_hash"],
-                    state: StoredRequest.State(rawValue: row["state"]) ?? .failed, attempts: row["attempts"],
-                    answer: row["answer"], error: row["error"], node: row["node"],
-                    timings: .init(
-                        queueMs: row["queue_ms"], prefillMs: row["prefill_ms"], decodeMs: row["decode_ms"],
-                        totalMs: row["total_ms"], ttftMs: row["ttft_ms"], promptTokens: row["prompt_tokens"],
-                        outputTokens: row["output_tokens"]))
-            }
+            try Row.fetchAll(db, sql: "SELECT * FROM requests WHERE run = ? ORDER BY position, id", arguments: [run])
+                .map {
+                    row in
+                    StoredRequest(
+                        id: row["id"], position: row["position"], inputHash: row["input_hash"],
+                        state: StoredRequest.State(rawValue: row["state"]) ?? .failed, attempts: row["attempts"],
+                        answer: row["answer"], error: row["error"], node: row["node"],
+                        timings: .init(
+                            queueMs: row["queue_ms"], prefillMs: row["prefill_ms"], decodeMs: row["decode_ms"],
+                            totalMs: row["total_ms"], ttftMs: row["ttft_ms"], promptTokens: row["prompt_tokens"],
+                            outputTokens: row["output_tokens"]))
+                }
         }
     }
 

@@ -49,6 +49,19 @@ enum RunStoreSchema {
                 PRAGMA user_version = \(version);
                 """)
     }
+
+    /// The definitions of all tables and indices, in a fixed order.
+    static func fingerprint(_ db: Database) throws -> [String] {
+        try String.fetchAll(db, sql: "SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY type, name")
+    }
+
+    static func expected() throws -> [String] {
+        let fresh = try DatabaseQueue()
+        return try fresh.write { db in
+            try create(db)
+            return try fingerprint(db)
+        }
+    }
 }
 
 /// One run's row.

@@ -21,7 +21,10 @@ public enum Format {
         let seconds = milliseconds / 1000
         if seconds < 119.95 { return "\(significant(seconds)) s" }
         let whole = seconds.rounded()
-        if whole < 7200 { return "\(fixed((whole / 60).rounded(.down), 0)) min \(fixed(whole.truncatingRemainder(dividingBy: 60), 0)) s" }
+        if whole < 7200 {
+            return
+                "\(fixed((whole / 60).rounded(.down), 0)) min \(fixed(whole.truncatingRemainder(dividingBy: 60), 0)) s"
+        }
         return "\(significant(seconds / 3600)) h"
     }
 
@@ -46,9 +49,11 @@ public enum Format {
     }
 
     /// A difference of shares: "+4.2 points".
-    public static func points(_ difference: Double) -> String { "\(sign(difference))\(fixed(abs(difference) * 100, 1)) points" }
+    public static func points(_ difference: Double) -> String {
+        "\(sign(difference))\(fixed(abs(difference) * 100, 1)) points"
+    }
 
-    private static func sign(_ value: Double) -> String { value > 0 ? "+" : value < 0 ? "−" : "±" }
+    private static func sign(_ value: Double) -> String { value > 0 ? "+" : value < 0 ? "−" : "" }
 
     /// Three significant digits, never in exponential notation.
     public static func significant(_ value: Double) -> String {

@@ -3,7 +3,7 @@ import Synchronization
 
 /// A file that appears whole or not at all: written under a temporary name in the same directory, then renamed.
 /// Released without `commit`, it leaves nothing behind. Any thread may write.
-package final class AtomicFile: Sendable {
+package final class AtomicRandomAccessFile: Sendable {
     private let url: URL
     private let temporary: String
     private let descriptor: Int32
@@ -91,7 +91,7 @@ package final class AtomicDirectory: Sendable {
 
     /// Writes one small file of the directory.
     package func write(_ data: Data, to name: String) throws(CheckpointError) {
-        let file = try AtomicFile(url: temporary.appending(path: name), overwrite: false)
+        let file = try AtomicRandomAccessFile(url: temporary.appending(path: name), overwrite: false)
         let result: Result<Void, CheckpointError> = data.withUnsafeBytes { bytes in
             Result { () throws(CheckpointError) in try file.write(bytes, at: 0) }
         }

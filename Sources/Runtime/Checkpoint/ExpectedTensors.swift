@@ -61,7 +61,7 @@ extension ModelConfiguration {
     }
 
     /// The head. Where embeddings are tied its weight is the embedding's, and no tensor of its own.
-    public var head: LinearModule { LinearModule(name: "lm_head", rows: vocabulary, columns: hidden, bias: false) }
+    public var headModule: LinearModule { LinearModule(name: "lm_head", rows: vocabulary, columns: hidden, bias: false) }
 
     /// The tensors of `layers` (all by default), and of the two ends where they are wanted. `packing` says which linear
     /// layers are quantized, and how; nil means that the weight stands there as it is.
@@ -86,7 +86,7 @@ extension ModelConfiguration {
             if tiedEmbeddings {
                 tensors.append(ExpectedTensor("lm_head.weight", [vocabulary, hidden], required: false))
             } else {
-                tensors += head.tensors(packing: try packing(head.name))
+                tensors += headModule.tensors(packing: try packing(headModule.name))
             }
         }
         return tensors

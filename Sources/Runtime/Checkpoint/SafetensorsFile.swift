@@ -157,3 +157,12 @@ public final class SafetensorsFile: Sendable {
         }
     }
 }
+
+extension SafetensorsFile {
+    /// The bytes of one tensor, for the time of `body`.
+    /// - Throws: `CheckpointError.missingTensor`, and what `body` throws.
+    public func withBytes<R>(_ name: String, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+        guard let entry = entries[name] else { throw CheckpointError.missingTensor(path: file.path, name: name) }
+        return try file.withBytes { try body(UnsafeRawBufferPointer(rebasing: $0[entry.range])) }
+    }
+}

@@ -6,7 +6,7 @@ import Synchronization
 /// finished is removed.
 public final class SafetensorsWriter: Sendable {
     public let url: URL
-    private let output: AtomicFile
+    private let output: AtomicRandomAccessFile
     private let places: [String: (info: TensorInfo, offset: Int)]
     private let written: Mutex<[String: Int]>
 
@@ -46,7 +46,7 @@ public final class SafetensorsWriter: Sendable {
         }
         self.places = places
         written = Mutex(places.mapValues { _ in 0 })
-        output = try AtomicFile(url: url, overwrite: overwrite)
+        output = try AtomicRandomAccessFile(url: url, overwrite: overwrite)
         try output.reserve(offset)
         try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try output.write($0, at: 0) }
         try header.withUnsafeBytes { try output.write($0, at: 8) }

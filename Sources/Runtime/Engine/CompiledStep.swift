@@ -31,7 +31,7 @@ enum CompiledStep: Sendable {
                 CompiledStep.generate(name: name, maxTokens: maxTokens, stop: stop)
             }
         }
-        let leading = steps.prefix { if case .text = $0 { true } else { false } }
+        let leading = steps.prefix(while: \.isText)
         guard leading.contains(where: { !$0.text.isEmpty }) else { throw EngineError.emptyPrompt(request: request.id) }
         for step in steps {
             for token in step.text where token < 0 || Int(token) >= vocabulary {
@@ -47,7 +47,9 @@ enum CompiledStep: Sendable {
     /// The tokens that the caller brings.
     var givenTokens: Int { text.count }
 
-    private var text: [Int32] { if case .text(let tokens) = self { tokens } else { [] } }
+    var text: [Int32] { if case .text(let tokens) = self { tokens } else { [] } }
+
+    var isText: Bool { if case .text = self { true } else { false } }
 
     /// The most positions that the step can fill.
     var mostTokens: Int {

@@ -48,7 +48,9 @@ public final class Engine: Sendable {
         try self.init(checkpoint, tokenizer: tokenizer, options: options, observer: trace)
     }
 
-    init(_ checkpoint: Checkpoint, tokenizer: Tokenizer?, options: EngineOptions, observer: (any EngineObserver)?) throws {
+    package init(
+        _ checkpoint: Checkpoint, tokenizer: Tokenizer?, options: EngineOptions, observer: (any EngineObserver)?
+    ) throws {
         try Self.validate(options)
         model = checkpoint.configuration
         self.tokenizer = tokenizer

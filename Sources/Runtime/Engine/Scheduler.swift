@@ -114,6 +114,7 @@ final class Scheduler: @unchecked Sendable {
             guard order.count < limits.sequences else { break }
             var state = SequenceState(
                 submission.program, request: submission.request, limits: sequenceLimits, tokenizer: tokenizer)
+            if !submission.request.traced, isBeingComputed(state.prompt) { break }
             let most = submission.program.reduce(0) { $0 + $1.mostTokens }
             let positions = min(most, sequenceLimits.context)
             // A traced request computes everything itself, so that its trace is whole.
@@ -123,6 +124,16 @@ final class Scheduler: @unchecked Sendable {
             else { break }
             state.skip(room.computed)
             let now = monotonicSeconds()
+            if submission.request.traced, let observer {
+                do {
+                    try observer.began(submission.request.id, prompt: state.prompt)
+                } catch {
+                    pages.release(room.pages)
+                    submission.completion(.failure(error))
+                    taken += 1
+                    continue
+                }
+            }
             var entry = Running(
                 submission: submission, state: state, pages: room.pages, published: room.computed, admitted: now)
             entry.timings.queue = now - submission.arrival
@@ -133,6 +144,17 @@ final class Scheduler: @unchecked Sendable {
             taken += 1
         }
         waiting.removeFirst(taken)
+    }
+
+    /// Whether a running request is still computing a beginning that this prompt could share: then it is worth the wait.
+    private func isBeingComputed(_ prompt: [Int32]) -> Bool {
+        order.contains { sequence in
+            guard let entry = running[sequence], entry.state.sent < entry.state.prompt.count else { return false }
+            let other = entry.state.prompt
+            var common = 0
+            while common < min(prompt.count, other.count) - 1, prompt[common] == other[common] { common += 1 }
+            return entry.state.sent < common / PageTable.chunk * PageTable.chunk
+        }
     }
 
     /// The next batch: a fair share of the sequences that are ready, those that decode before those that read.
@@ -146,10 +168,23 @@ final class Scheduler: @unchecked Sendable {
                 guard isReading == reading, batch.rows == 0 || batch.rows + entry.state.nextRows <= limits.rows,
                     let step = entry.state.next()
                 else { continue }
+                let traced = entry.submission.request.traced && step.keeps
+                if traced, let observer {
+                    let beyond = step.tokens.suffix(
+                        max(0, step.firstPosition + step.tokens.count - entry.state.prompt.count))
+                    if !beyond.isEmpty {
+                        do {
+                            try observer.fed(entry.submission.request.id, tokens: Array(beyond))
+                        } catch {
+                            end(sequence, entry, .failure(error))
+                            continue
+                        }
+                    }
+                }
                 batch.append(
                     sequence: sequence, tokens: step.tokens, firstPosition: step.firstPosition, pages: entry.pages,
                     readouts: step.readouts, request: entry.submission.request.id,
-                    traced: entry.submission.request.traced && step.keeps)
+                    traced: traced)
                 entry.inFlight += 1
                 publish(&entry)
                 running[sequence] = entry
@@ -204,8 +239,7 @@ final class Scheduler: @unchecked Sendable {
             timings: timings)
         do {
             if entry.submission.request.traced {
-                // The last token was written but never computed: the trace ends with the last position that was.
-                try observer?.finished(completion, computed: entry.state.sent)
+                try observer?.finished(completion)
             }
             end(sequence, entry, .success(completion))
         } catch {

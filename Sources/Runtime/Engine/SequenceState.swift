@@ -59,6 +59,7 @@ struct SequenceState {
         ignoresEndTokens = request.ignoresEndTokens
         self.limits = limits
         self.tokenizer = tokenizer
+        prompt = program.prefix(while: \.isText).flatMap(\.text)
         takeText()
     }
 
@@ -66,7 +67,7 @@ struct SequenceState {
     mutating func skip(_ computed: Int) { sent = computed }
 
     /// The tokens of the program's beginning, up to the first question.
-    var prompt: [Int32] { Array(tokens.prefix(promptTokens)) }
+    let prompt: [Int32]
 
     /// Rows that `next` would give, at most.
     var nextRows: Int { max(1, min(tokens.count - sent, limits.chunk)) }

@@ -44,30 +44,32 @@ final class PackedWeights: @unchecked Sendable {
     private let zeroPoints: AlignedBuffer<Int32>?
     let viewPointer: UnsafeMutablePointer<qk_weights>
 
-    /// - Parameters:
-    ///   - source: where the values lie in the file; read during this call only.
-    ///   - pool: packs row blocks in parallel.
-    init(_ source: qk_source, kernels: KernelSet, pool: ThreadPool) {
-        let rows = Int(source.rows)
-        let columns = Int(source.cols)
-        group = PackedWeights.kernelGroup(columns: columns, scaleGroup: Int(source.scale_group))
+    /// Memory in the order of `kernels`, to be filled.
+    private init(
+        bits: Int, rows: Int, columns: Int, scaleGroup: Int, asymmetric: Bool, _ kernels: KernelSet
+    ) {
+        group = PackedWeights.kernelGroup(columns: columns, scaleGroup: scaleGroup)
         let groups = (columns + group - 1) / group
         let block = kernels.rowBlock
         rowBlocks = (rows + block - 1) / block
-        let size = kernels.table.pointee.weights_size(source.bits, Int32(rows), Int32(groups), Int32(group))
+        let size = kernels.table.pointee.weights_size(Int32(bits), Int32(rows), Int32(groups), Int32(group))
         quants = AlignedBuffer(count: size)
         scales = AlignedBuffer(count: rowBlocks * groups * block)
-        zeroPoints = source.zero_points == nil ? nil : AlignedBuffer(count: rowBlocks * groups * block)
+        zeroPoints = asymmetric ? AlignedBuffer(count: rowBlocks * groups * block) : nil
         viewPointer = .allocate(capacity: 1)
         viewPointer.initialize(
             to: qk_weights(
-                bits: source.bits, rows: source.rows, cols: source.cols, group: Int32(group), groups: Int32(groups),
-                row_block: Int32(block), row_blocks: Int32(rowBlocks), asymmetric: source.zero_points != nil,
+                bits: Int32(bits), rows: Int32(rows), cols: Int32(columns), group: Int32(group), groups: Int32(groups),
+                row_block: Int32(block), row_blocks: Int32(rowBlocks), asymmetric: asymmetric,
                 quants: quants.pointer, scales: scales.pointer, zero_points: zeroPoints?.pointer))
+    }
+
+    /// Writes the weights, row blocks in parallel. `source` is read during this call only.
+    private func fill(_ source: qk_source, _ kernels: KernelSet, _ pool: ThreadPool) {
         let pack = kernels.table.pointee.pack!
         let view = viewPointer
         let chunk = 16
-        pool.run((rowBlocks + chunk - 1) / chunk) { [rowBlocks] task, _ in
+        pool.run((rowBlocks + chunk - 1) / chunk) { task, _ in
             var source = source
             pack(&source, view, Int32(task * chunk), Int32(min(rowBlocks, (task + 1) * chunk)))
         }
@@ -105,6 +107,33 @@ private enum OpenBLAS {
 }
 
 extension PackedWeights {
+    /// A layer as its checkpoint holds it.
+    convenience init(_ weight: PackedWeight, kernels: KernelSet, pool: ThreadPool) {
+        self.init(
+            weight.words, scales: weight.scales, zeroPoints: weight.zeroPoints, bits: weight.scheme.bits,
+            rows: weight.rows, columns: weight.columns, scaleGroup: weight.scheme.groupSize ?? weight.columns,
+            kernels: kernels, pool: pool)
+    }
+
+    private convenience init(
+        _ words: [UInt32], scales: [Float], zeroPoints: [Int8]?, bits: Int, rows: Int, columns: Int, scaleGroup: Int,
+        kernels: KernelSet, pool: ThreadPool
+    ) {
+        self.init(bits: bits, rows: rows, columns: columns, scaleGroup: scaleGroup, asymmetric: zeroPoints != nil, kernels)
+        words.withUnsafeBytes { words in
+            scales.withUnsafeBufferPointer { scales in
+                (zeroPoints ?? []).withUnsafeBufferPointer { zeros in
+                    fill(
+                        qk_source(
+                            bits: Int32(bits), rows: Int32(rows), cols: Int32(columns), scale_group: Int32(scaleGroup),
+                            packed: words.baseAddress!.assumingMemoryBound(to: UInt8.self),
+                            row_bytes: Int64(words.count / rows), scales: scales.baseAddress!,
+                            zero_points: zeroPoints == nil ? nil : zeros.baseAddress!), kernels, pool)
+                }
+            }
+        }
+    }
+
     /// Quantizes fp32 weights [rows, columns] to int8, symmetric, a scale for every `group` columns: absmax/127, ties to
     /// even. For weights that no file holds quantized, such as a tied head.
     static func roundToNearest(
@@ -135,6 +164,9 @@ extension PackedWeights {
         let source = qk_source(
             bits: 8, rows: Int32(rows), cols: Int32(columns), scale_group: Int32(group), packed: packed.pointer,
             row_bytes: Int64(rowBytes), scales: scales.pointer, zero_points: nil)
-        return withExtendedLifetime((packed, scales)) { PackedWeights(source, kernels: kernels, pool: pool) }
+        let result = PackedWeights(
+            bits: 8, rows: rows, columns: columns, scaleGroup: group, asymmetric: false, kernels)
+        withExtendedLifetime((packed, scales)) { result.fill(source, kernels, pool) }
+        return result
     }
 }

@@ -32,18 +32,18 @@ final class Decoder {
         rotary.reserve(Int(batch.positions.max() ?? 0) + 1)
         for (index, layer) in weights.layers.enumerated() {
             let number = weights.range.lowerBound + index
-            try observe(.residPre(number), x, batch)
+            try observe(.layer(number, .residPre), x, batch)
 
             let delta = scratch.delta(x.rows)
             try attention(x, layer, index, batch, into: delta)
-            try observe(.attnOut(number), delta, batch)
+            try observe(.layer(number, .attnOut), delta, batch)
             compute.add(x, delta)
-            try observe(.residMid(number), x, batch)
+            try observe(.layer(number, .residMid), x, batch)
 
             mlp(x, layer, batch, into: delta)
-            try observe(.mlpOut(number), delta, batch)
+            try observe(.layer(number, .mlpOut), delta, batch)
             compute.add(x, delta)
-            try observe(.residPost(number), x, batch)
+            try observe(.layer(number, .residPost), x, batch)
         }
     }
 
@@ -117,14 +117,14 @@ final class Decoder {
             compute.rmsNorm(x.slice(segment.rows), norm, epsilon: model.rmsEpsilon, into: normed)
             try observer.observe(
                 .finalNorm, request: segment.request, startPosition: segment.firstPosition, rows: normed.rows,
-                width: normed.width, values: UnsafeBufferPointer(normed.values))
+                width: normed.width, values: normed.values)
             guard observer.wantsAllLogits else { continue }
             var input = Compute.Input(normed, segments: [0..<normed.rows])
             let logits = scratch.logits(normed.rows)
             compute.apply(head, to: &input, into: logits)
             try observer.observe(
                 .logits, request: segment.request, startPosition: segment.firstPosition, rows: logits.rows,
-                width: logits.width, values: UnsafeBufferPointer(logits.values))
+                width: logits.width, values: logits.values)
         }
     }
 

@@ -31,7 +31,9 @@ struct DecoderWeights: Sendable {
     /// - Throws: `CheckpointError`, `QuantizationError`.
     init(_ checkpoint: Checkpoint, range: Range<Int>, precision: ComputePrecision, compute: Compute) throws {
         let model = checkpoint.configuration
-        let loader = WeightLoader(checkpoint: checkpoint, precision: precision, compute: compute)
+        let quantization = try checkpoint.quantization
+        let loader = WeightLoader(
+            checkpoint: checkpoint, quantization: quantization, precision: precision, compute: compute)
         self.range = range
 
         layers = try range.map { index in
@@ -81,6 +83,7 @@ struct DecoderWeights: Sendable {
 /// Reads tensors by name and puts them into the kernels' order.
 private struct WeightLoader {
     let checkpoint: Checkpoint
+    let quantization: QuantizationConfiguration?
     let precision: ComputePrecision
     let compute: Compute
 
@@ -91,7 +94,7 @@ private struct WeightLoader {
     func linear(_ module: String, _ inputs: Int, _ outputs: Int, bias hasBias: Bool) throws -> Linear {
         let bias = hasBias ? try vector(module + ".bias", outputs) : nil
         let weights: Linear.Weights
-        if let scheme = try checkpoint.configuration.quantization?.scheme(for: module) {
+        if let scheme = try quantization?.scheme(for: module) {
             weights = try quantized(module, inputs, outputs, scheme)
         } else {
             weights = .dense(try dense(module + ".weight", [outputs, inputs]))
@@ -103,7 +106,7 @@ private struct WeightLoader {
     /// in int8 with groups of 32 columns, rounded to nearest at load.
     func tiedHead(_ name: String, _ inputs: Int, _ outputs: Int) throws -> Linear {
         let table = try dense(name, [outputs, inputs])
-        guard precision == .auto, checkpoint.configuration.quantization != nil else {
+        guard precision == .auto, quantization != nil else {
             return Linear(inputs: inputs, outputs: outputs, weights: .dense(table), bias: nil)
         }
         let packed = PackedWeights.roundToNearest(
@@ -121,13 +124,18 @@ private struct WeightLoader {
     private func quantized(
         _ module: String, _ inputs: Int, _ outputs: Int, _ scheme: QuantizationScheme
     ) throws -> Linear.Weights {
-        let layer = try PackedLayer(checkpoint, module: module, inputs: inputs, outputs: outputs, scheme: scheme)
-        if precision == .fp32 {
-            let buffer = AlignedBuffer<Float>(count: outputs * inputs)
-            try layer.dequantize(into: buffer.buffer)
-            return .dense(buffer)
+        let layer = LinearLayer(module: module, kind: module, rows: outputs, columns: inputs)
+        let packed = try PackedWeight(reading: layer, from: checkpoint, scheme: scheme)
+        checkpoint.release(module + ".weight_packed")
+        guard precision == .fp32 else {
+            return .packed(PackedWeights(packed, kernels: compute.kernels, pool: compute.pool))
         }
-        return .packed(
-            try layer.withSource { PackedWeights($0, kernels: compute.kernels, pool: compute.pool) })
+        let buffer = AlignedBuffer<Float>(count: outputs * inputs)
+        compute.pool.run(outputs) { row, _ in
+            packed.dequantized(row: row, dtype: .f32).withUnsafeBufferPointer {
+                (buffer.pointer + row * inputs).update(from: $0.baseAddress!, count: inputs)
+            }
+        }
+        return .dense(buffer)
     }
 }

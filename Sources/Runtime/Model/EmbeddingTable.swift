@@ -14,12 +14,11 @@ final class EmbeddingTable: Sendable {
     init(_ checkpoint: Checkpoint, kernels: KernelSet) throws {
         let info = try checkpoint.info(Self.name)
         let model = checkpoint.configuration
-        guard info.shape == [model.vocabulary, model.hidden] else {
-            throw CheckpointError.shapeMismatch(
-                tensor: Self.name, expected: [model.vocabulary, model.hidden], got: info.shape)
-        }
-        guard [.f32, .f16, .bf16].contains(info.dtype) else {
-            throw CheckpointError.unsupportedDType(tensor: Self.name, dtype: info.dtype.rawValue)
+        guard info.shape == [model.vocabulary, model.hidden], info.dtype.isSupportedFloat else {
+            throw CheckpointError.tensor(
+                path: checkpoint.directory.path, name: Self.name, problem: "it is no embedding of this model",
+                expected: "[\(model.vocabulary), \(model.hidden)] in F32, F16 or BF16",
+                got: "\(info.shape) in \(info.dtype.rawValue)")
         }
         self.checkpoint = checkpoint
         self.kernels = kernels
@@ -31,7 +30,7 @@ final class EmbeddingTable: Sendable {
     /// Writes row `token` [hidden] in fp32.
     func copyRow(_ token: Int, into out: UnsafeMutablePointer<Float>) throws {
         try checkpoint.withBytes(Self.name) { bytes in
-            let row = bytes.baseAddress! + token * hidden * dtype.byteCount
+            let row = bytes.baseAddress! + token * hidden * dtype.size
             switch dtype {
             case .f16:
                 kernels.table.pointee.f16_to_f32(row.assumingMemoryBound(to: UInt16.self), out, Int64(hidden))

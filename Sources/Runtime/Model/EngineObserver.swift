@@ -1,10 +1,15 @@
 /// Sees what passes through the stages, for requests that ask for it. Called from the stages' threads; an error fails
 /// the request.
-protocol EngineObserver: Sendable {
+package protocol EngineObserver: Sendable {
     /// Whether attention patterns are wanted; they cost heads × positions floats a row.
     var wantsPatterns: Bool { get }
     /// Whether the head is to be computed for every position.
     var wantsAllLogits: Bool { get }
+
+    /// A request begins; its first tokens are the prompt.
+    func began(_ request: String, prompt: [Int32]) throws
+    /// Tokens beyond the prompt are about to go through the model.
+    func fed(_ request: String, tokens: [Int32]) throws
 
     /// Rows [rows, width] of a point at positions startPosition….
     func observe(
@@ -16,6 +21,5 @@ protocol EngineObserver: Sendable {
         layer: Int, request: String, startPosition: Int, rows: Int, heads: Int, keys: Int,
         values: UnsafeBufferPointer<Float>) throws
 
-    /// The request is done; its first `computed` positions went through the model.
-    func finished(_ completion: Completion, computed: Int) throws
+    func finished(_ completion: Completion) throws
 }

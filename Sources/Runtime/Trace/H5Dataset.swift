@@ -116,7 +116,7 @@ extension H5Container {
                 defer { H5Pclose(access) }
                 guard H5Pset_chunk(creation, Int32(chunk.count), chunk.map { hsize_t($0) }) >= 0,
                     H5Pset_shuffle(creation) >= 0, H5Pset_deflate(creation, 1) >= 0,
-                    H5Pset_obj_track_times(creation, 0) >= 0,
+                    H5Pset_obj_track_times(creation, false) >= 0,
                     H5Pset_chunk_cache(access, 521, cacheBytes, 1) >= 0
                 else { return -1 }
                 return H5Dcreate2(id, name, type.file, space, qhdf5_default(), creation, access)
@@ -151,13 +151,13 @@ extension H5Container {
                     total.flatMap { let (value, over) = $0.multipliedReportingOverflow(by: size); return over ? nil : value }
                 }
             }
-            // Deflate gives at most 1032 for 1; a band that is not yet full counts as one more chunk a column.
+            // Deflate gives at most 1032 for 1, and the half of a pattern above its diagonal is not stored at all.
             let stored = UInt64(H5Dget_storage_size(dataset.id))
             let claimed = product(shape.map { UInt64($0) })
             guard let chunkBytes = product(chunk), chunkBytes <= 256 << 20 else {
                 throw refuse("a chunk is too large", "at most 256 MiB", "\(chunk)")
             }
-            guard let claimed, claimed <= stored.multipliedReportingOverflow(by: 1100).partialValue || claimed == 0 else {
+            guard let claimed, claimed == 0 || claimed / 4096 <= stored else {
                 throw refuse("the shape claims more than is stored", nil, "\(shape) in \(stored) bytes")
             }
         }

@@ -105,7 +105,7 @@ final class H5File: H5Container {
             // index entry a chunk.
             _ = H5Pset_fclose_degree(access, H5F_CLOSE_STRONG)
             _ = H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110)
-            _ = H5Pset_file_locking(access, 1, 1)
+            _ = H5Pset_file_locking(access, true, true)
             return H5Fcreate(path, qhdf5_truncate(), qhdf5_default(), access)
         }
     }
@@ -115,7 +115,7 @@ final class H5File: H5Container {
             let access = H5Pcreate(qhdf5_file_access())
             defer { H5Pclose(access) }
             _ = H5Pset_fclose_degree(access, H5F_CLOSE_STRONG)
-            _ = H5Pset_file_locking(access, 1, 1)
+            _ = H5Pset_file_locking(access, true, true)
             return H5Fopen(path, qhdf5_read_only(), access)
         }
     }
@@ -140,7 +140,7 @@ extension H5Container {
             try H5Handle("create the group", path(name), release: { H5Gclose($0) }) {
                 let creation = H5Pcreate(qhdf5_group_creation())
                 defer { H5Pclose(creation) }
-                _ = H5Pset_obj_track_times(creation, 0)
+                _ = H5Pset_obj_track_times(creation, false)
                 return H5Gcreate2(id, name, qhdf5_default(), creation, qhdf5_default())
             })
     }

@@ -1,0 +1,119 @@
+import ArgumentParser
+import Foundation
+import QDashboard
+import Reporting
+import Runtime
+import Synchronization
+import ToolSupport
+
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Answer a dataset, measure it against the KPI targets, and report.",
+        discussion: """
+            Writes results.json, report.md, report.html and junit.xml. Ends with status 1 where a target is missed and
+            --strict is given.
+
+            EXAMPLES
+              qbench run models/SmolLM2-135M-Instruct-int4 --dataset Datasets/recorded --kpi Datasets/kpi.yaml --output Reports/demo
+              qbench run models/SmolLM2-135M-Instruct-int4 --reference models/SmolLM2-135M-Instruct --dataset Datasets/recorded --kpi Datasets/kpi.yaml --output Reports/demo --force
+            """)
+
+    @Argument(help: "Directory of a Hugging Face checkpoint.")
+    var model: String
+
+    @Option(help: ArgumentHelp("Directory of recordings (*.jsonl).", valueName: "dir"))
+    var dataset: String
+
+    @Option(help: ArgumentHelp("The targets.", valueName: "file"))
+    var kpi: String
+
+    @Option(help: ArgumentHelp("Directory to write.", valueName: "dir"))
+    var output: String
+
+    @Option(help: "single-stream: one request at a time; offline: all at once.")
+    var scenario = Scenario.offline
+
+    @Option(help: ArgumentHelp("A full-precision checkpoint to compare answers and tokens with.", valueName: "dir"))
+    var reference: String?
+
+    @Option(help: ArgumentHelp("Requests that the reference answers too.", valueName: "count"))
+    var agreementRequests = 24
+
+    @Option(help: ArgumentHelp("Texts for the comparison of tokens.", valueName: "count"))
+    var agreementTexts = 8
+
+    @Option(help: ArgumentHelp("Answer this many requests at the most.", valueName: "count"))
+    var limit: Int?
+
+    @Option(help: "Language of the answers: en or zh.")
+    var language = Language.english
+
+    @Option(help: ArgumentHelp("Directory of the prompts.", valueName: "dir"))
+    var prompts = "Datasets/prompts"
+
+    @Flag(help: "End with status 1 where a target is missed.")
+    var strict = false
+
+    @Flag(help: "Replace reports that exist.")
+    var force = false
+
+    @OptionGroup var engine: EngineFlags
+
+    func validate() throws {
+        guard scenario == .offline || scenario == .singleStream else {
+            throw ValidationError("--scenario: expected offline or single-stream, got \(scenario.rawValue)")
+        }
+        guard agreementRequests >= 1, agreementTexts >= 1 else {
+            throw ValidationError("--agreement-requests and --agreement-texts: expected at least 1")
+        }
+        if let limit, limit < 1 { throw ValidationError("--limit: expected at least 1, got \(limit)") }
+    }
+
+    func run() async throws {
+        let evaluation = try await reportingErrors { try await measure() }
+        if strict && evaluation.failed > 0 { throw ExitCode.failed }
+    }
+
+    private func measure() async throws -> KPIEvaluation {
+        let targets = try KPIFile.read(URL(fileURLWithPath: kpi))
+        let requests = try Self.requests(dataset, limit: limit)
+        let measured = try Measurement(self, model: model, requests: requests, options: engine.options)
+        var quality: [QualityMeasure] = []
+        var notes = ["Accuracy is agreement with the reference model: no claim that its answers are right."]
+        if let reference {
+            let step = max(1, requests.count / agreementRequests)
+            let sample = requests.indices.filter { $0.isMultiple(of: step) }.prefix(agreementRequests).map { requests[$0] }
+            quality = try await measured.agreement(
+                with: reference, on: sample, self, texts: agreementTexts)
+        } else {
+            notes = ["No --reference was given, so no agreement was measured."]
+        }
+        let results = measured.results(self, quality: quality, targets: targets, notes: notes)
+        let written = try ReportFiles.write(
+            results, to: URL(fileURLWithPath: output, isDirectory: true), source: nil, overwrite: force)
+        let evaluation = KPIEvaluation(results)
+        let colour = VerdictTable.wantsColour(
+            isTerminal: isatty(STDOUT_FILENO) == 1, environment: ProcessInfo.processInfo.environment)
+        print(VerdictTable.text(evaluation, colour: colour))
+        for url in written { print(url.relativePath) }
+        return evaluation
+    }
+
+    /// All requests of the folder's recordings, in the order of the files' names.
+    static func requests(_ folder: String, limit: Int?) throws -> [AnalysisRequest] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".jsonl") }
+        let reader = try RequestReader(paths: names.sorted().map { folder + "/" + $0 })
+        var requests: [AnalysisRequest] = []
+        while requests.count < limit ?? .max, let item = try reader.next() {
+            switch item {
+            case .request(let request): requests.append(request)
+            case .rejected(let record): note("rejected: \(record.file):\(record.line): \(record.reason)")
+            }
+        }
+        try reader.requireRequests()
+        return requests
+    }
+}
+
+extension Language: ExpressibleByArgument {}
+extension Scenario: ExpressibleByArgument {}
