@@ -121,6 +121,27 @@ import Testing
         #expect(text.hasSuffix("<|im_start|>assistant\n<think>\n\n</think>\n\nSentiment:"))
     }
 
+    /// The facts keep their place under every template, and the answer begins after the template's own ending.
+    @Test(arguments: ChatTemplate.Kind.allCases, Language.allCases)
+    func everyTemplate(kind: ChatTemplate.Kind, language: Language) throws {
+        try withFolder { folder in
+            try Data(#"{"bos_token":"<s>","eos_token":"</s>"}"#.utf8)
+                .write(to: folder.appending(path: "tokenizer_config.json"))
+            let template = try ChatTemplate(directory: folder, override: kind.rawValue)
+            let prepared = try Self.library.get().analysis(language: language).prepared(for: template)
+            var facts = Facts()
+            facts["tick"] = .integer(31_473_834)
+            guard case .text(let text) = prepared.program(for: facts)[0] else {
+                Issue.record("a program begins with text")
+                return
+            }
+            #expect(text.hasPrefix(prepared.fixedPrefix))
+            #expect(text.dropFirst(prepared.fixedPrefix.count).hasPrefix("Tick"))
+            #expect(text.contains("31,473,834"))
+            #expect(text.hasSuffix(language == .english ? "Sentiment:" : "情緒："))
+        }
+    }
+
     @Test func templateThatDropsTheFacts() throws {
         let prompt = try Self.library.get().analysis(language: .english)
         #expect(throws: PromptError.templateDropsText(file: prompt.file)) { try prompt.prepared { _ in "nothing" } }
