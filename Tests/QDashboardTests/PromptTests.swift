@@ -47,8 +47,8 @@ import Testing
                 Tick: 81,669,123
                 Ticks in the epoch: 269,117
                 Empty ticks in the epoch: 3,933
-                Tick quality of the epoch: 98.54 %
-                Tick quality of the last 10,000 ticks: 99.67 %
+                Tick quality of the epoch: 98.54 %, good
+                Tick quality of the last 10,000 ticks: 99.67 %, good
                 Active addresses: 671,275
                 Price: 0.000000448 USD
                 Market capitalization: 79.55 million USD
@@ -61,7 +61,7 @@ import Testing
         let failed = Facts(try Self.request(#"{"code":13,"message":"behind by 7684 ticks","details":[]}"#).snapshot)
         #expect(
             try Self.library.get().analysis(language: .english).text(of: failed)
-                == "Source failed: rpc error\nError code: 13\nError message: \"behind by 7684 ticks\"")
+                == "Source: failed, rpc error\nError code: 13\nError message: \"behind by 7684 ticks\"")
     }
 
     /// Every snapshot that a reader gives out has something to say in both languages.
@@ -121,6 +121,27 @@ import Testing
         #expect(text.hasSuffix("<|im_start|>assistant\n<think>\n\n</think>\n\nSentiment:"))
     }
 
+    /// The facts keep their place under every template, and the answer begins after the template's own ending.
+    @Test(arguments: ChatTemplate.Kind.allCases, Language.allCases)
+    func everyTemplate(kind: ChatTemplate.Kind, language: Language) throws {
+        try withFolder { folder in
+            try Data(#"{"bos_token":"<s>","eos_token":"</s>"}"#.utf8)
+                .write(to: folder.appending(path: "tokenizer_config.json"))
+            let template = try ChatTemplate(directory: folder, override: kind.rawValue)
+            let prepared = try Self.library.get().analysis(language: language).prepared(for: template)
+            var facts = Facts()
+            facts["tick"] = .integer(31_473_834)
+            guard case .text(let text) = prepared.program(for: facts)[0] else {
+                Issue.record("a program begins with text")
+                return
+            }
+            #expect(text.hasPrefix(prepared.fixedPrefix))
+            #expect(text.dropFirst(prepared.fixedPrefix.count).hasPrefix("Tick"))
+            #expect(text.contains("31,473,834"))
+            #expect(text.hasSuffix(language == .english ? "Sentiment:" : "情緒："))
+        }
+    }
+
     @Test func templateThatDropsTheFacts() throws {
         let prompt = try Self.library.get().analysis(language: .english)
         #expect(throws: PromptError.templateDropsText(file: prompt.file)) { try prompt.prepared { _ in "nothing" } }
@@ -176,6 +197,17 @@ import Testing
         #expect(prompt.text(of: facts) == "Tick 1234, change +111.0\nTick 1,234")
     }
 
+    @Test func rangesAreWorded() throws {
+        let text = Self.minimal.replacing("{{tick|plain}}", with: "{{tick|none<1<few<5<many}}")
+            .replacing(", change {{priceChangePercent|+1}}", with: "")
+        let prompt = try Prompt(text: text, file: "t")
+        for (tick, word) in [(-3, "none"), (0, "none"), (1, "few"), (4, "few"), (5, "many"), (6, "many")] {
+            var facts = Facts()
+            facts["tick"] = .integer(tick)
+            #expect(prompt.text(of: facts).hasPrefix("Tick \(word)\n"), "\(tick)")
+        }
+    }
+
     static let broken: [(String, String, Int)] = [
         ("language: en", "language: fr", 0), ("version: 1", "version: one", 0), ("version: 1", "", 0),
         ("version: 1", "version: 1\nversion: 1", 4), ("prompt: t", "prompt t", 1), ("prompt: t", "title: t", 1),
@@ -184,6 +216,8 @@ import Testing
         (#"max-tokens="5""#, #"max-tokens="0""#, 5), (#"max-tokens="5""#, #"max-tokens="5" | stop="""#, 5),
         (#"max-tokens="5""#, #"max-tokens="5" | temperature="1""#, 5),
         ("{{tick}}", "{{tock}}", 10), ("{{tick}}", "{{tick", 10), ("{{tick|plain}}", "{{tick|fancy}}", 9),
+        ("{{tick|plain}}", "{{tick|low<5}}", 9), ("{{tick|plain}}", "{{tick|low<5<mid<4<high}}", 9),
+        ("{{tick|plain}}", "{{tick|low<five<high}}", 9), ("{{tick|plain}}", "{{tick|<5<high}}", 9),
         ("{{choose c}}", "{{choose d}}", 11), ("{{choose c}} because{{generate g}}", "so", 11),
         ("=== user\n{{facts}}", "=== user\nhello", 0), ("=== user\n{{facts}}", "=== user\nsee {{facts}}", 6),
         ("=== user\n{{facts}}", "=== user\n{{facts}}\n{{facts}}", 0), ("=== user", "=== system", 0),

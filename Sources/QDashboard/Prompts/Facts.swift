@@ -88,6 +88,9 @@ public enum FactStyle: Sendable, Equatable {
     case signed(Int)
     /// In units of 10^6 or 10^12, with two decimals.
     case millions, trillions
+    /// A word for the range that the number is in, `poor<95<middling<97<good`: comparing is arithmetic, which a small model
+    /// is not asked to do. A number that equals a bound is above it. One more word than bounds, the bounds rising.
+    case bands(words: [String], bounds: [Double])
 
     /// Nil where there is no such style.
     init?(_ text: some StringProtocol) {
@@ -95,6 +98,14 @@ public enum FactStyle: Sendable, Equatable {
         case "plain": self = .plain
         case "millions": self = .millions
         case "trillions": self = .trillions
+        case _ where text.contains("<"):
+            let parts = text.split(separator: "<" as Character, omittingEmptySubsequences: false).map { String($0) }
+            let words = parts.indices.filter { $0.isMultiple(of: 2) }.map { parts[$0] }
+            let bounds = parts.indices.filter { !$0.isMultiple(of: 2) }.compactMap { Double(parts[$0]) }
+            guard bounds.count + 1 == words.count, words.allSatisfy({ !$0.isEmpty }),
+                zip(bounds, bounds.dropFirst()).allSatisfy({ $0 < $1 })
+            else { return nil }
+            self = .bands(words: words, bounds: bounds)
         default:
             let isSigned = text.hasPrefix("+")
             guard let decimals = Int(text.dropFirst(isSigned ? 1 : 0)), (0...9).contains(decimals) else {
@@ -121,6 +132,7 @@ public enum FactStyle: Sendable, Equatable {
         case .signed(let decimals): String(format: "%+.\(decimals)f", value)
         case .millions: String(format: "%.2f", value / 1e6)
         case .trillions: String(format: "%.2f", value / 1e12)
+        case .bands(let words, let bounds): words[bounds.count { $0 <= value }]
         }
     }
 

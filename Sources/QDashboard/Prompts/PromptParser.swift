@@ -159,7 +159,8 @@ private struct PromptParser {
             }
             guard parts.count == 2 else { return .fact(name: name, style: .standard) }
             guard let style = FactStyle(parts[1]) else {
-                throw failure(number, "unknown style |\(parts[1]); expected plain, millions, trillions, 0…9 or +0…+9")
+                throw failure(
+                    number, "unknown style |\(parts[1]); expected plain, millions, trillions, 0…9, +0…+9 or low<1<high")
             }
             return .fact(name: name, style: style)
         }
