@@ -16,7 +16,10 @@ struct AddedToken: Sendable, Equatable {
 
 /// Finds added tokens: at each place the longest, from left to right.
 struct AddedTokenFinder: Sendable {
-    enum Piece: Equatable { case text(Range<Int>), token(Int32) }
+    enum Piece: Equatable {
+        case text(Range<Int>)
+        case token(Int32)
+    }
 
     private struct Edge: Hashable {
         var node: Int32
@@ -103,7 +106,7 @@ struct AddedTokenFinder: Sendable {
 
     private static func skipSpace(_ text: UnsafeBufferPointer<UInt8>, from index: Int) -> Int {
         var index = index
-        while index < text.count, case let (scalar, length) = decodeScalar(text, at: index),
+        while index < text.count, case (let scalar, let length) = decodeScalar(text, at: index),
             scalar.properties.isWhitespace
         {
             index += length

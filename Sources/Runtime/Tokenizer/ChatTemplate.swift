@@ -19,7 +19,8 @@ public enum ChatTemplateError: WordedError, Equatable {
     case roles(template: String, expected: String, got: String)
     case file(path: String, problem: String)
 
-    private static let advice = "choose one with --chat-template \(ChatTemplate.Kind.allCases.map(\.rawValue).joined(separator: "|"))"
+    private static let advice =
+        "choose one with --chat-template \(ChatTemplate.Kind.allCases.map(\.rawValue).joined(separator: "|"))"
 
     public var wording: Wording {
         switch self {
@@ -28,7 +29,8 @@ public enum ChatTemplateError: WordedError, Equatable {
         case .unknownName(let name):
             Wording("--chat-template", "no template has this name", got: name, advice: Self.advice)
         case .roles(let template, let expected, let got):
-            Wording("messages", "the \(template) template does not take this order of roles", expected: expected, got: got)
+            Wording(
+                "messages", "the \(template) template does not take this order of roles", expected: expected, got: got)
         case .file(let path, let problem): Wording(path, problem)
         }
     }

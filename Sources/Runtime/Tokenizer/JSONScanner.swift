@@ -88,7 +88,8 @@ struct JSONScanner {
         let start = position
         guard take("\"") else { throw failure("expected a string") }
         var end = position
-        while end < bytes.count, bytes[end] != UInt8(ascii: "\""), bytes[end] != UInt8(ascii: "\\"), bytes[end] >= 0x20 {
+        while end < bytes.count, bytes[end] != UInt8(ascii: "\""), bytes[end] != UInt8(ascii: "\\"), bytes[end] >= 0x20
+        {
             end += 1
         }
         guard end < bytes.count else { throw failure("a string without end", at: start) }
@@ -185,7 +186,9 @@ struct JSONScanner {
     }
 
     private mutating func take(_ character: Unicode.Scalar) -> Bool {
-        guard position < bytes.count, bytes[position] == UInt8(truncatingIfNeeded: character.value) else { return false }
+        guard position < bytes.count, bytes[position] == UInt8(truncatingIfNeeded: character.value) else {
+            return false
+        }
         position += 1
         return true
     }

@@ -10,14 +10,35 @@ enum OnigurumaSyntax {
         #"\x{0}-\x{8}\x{e}-\x{1f}\x{21}-\x{84}\x{86}-\x{9f}\x{a1}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}"#
         + #"\x{202a}-\x{202e}\x{2030}-\x{205e}\x{2060}-\x{2fff}\x{3001}-\x{10ffff}"#
 
-    private static let categories: Set<String> = [
-        "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps", "Pe",
-        "Pi", "Pf", "Po", "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "C", "Cc", "Cf", "Cn", "Co", "Cs",
-    ]
+    /// The categories without unassigned, private and surrogate characters, which depend on the version of Unicode.
+    private static let categories: [String: [String]] = {
+        let groups = [
+            "L": ["Lu", "Ll", "Lt", "Lm", "Lo"], "M": ["Mn", "Mc", "Me"], "N": ["Nd", "Nl", "No"],
+            "P": ["Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"], "S": ["Sm", "Sc", "Sk", "So"], "Z": ["Zs", "Zl", "Zp"],
+        ]
+        var all = groups
+        for members in groups.values { for member in members { all[member] = [member] } }
+        all["Cc"] = ["Cc"]
+        all["Cf"] = ["Cf"]
+        return all
+    }()
     private static let scripts: Set<String> = [
-        "Han", "Hiragana", "Katakana", "Hangul", "Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Thai", "Lao",
-        "Khmer", "Myanmar", "Devanagari", "Bengali", "Tamil", "Telugu", "Georgian", "Armenian", "Ethiopic", "Mongolian",
+        "Han", "Hiragana", "Katakana", "Hangul", "Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Thai",
     ]
+
+    /// The members of a PCRE2 class that are Oniguruma's \p{name}: what PCRE2 knows by that name, and, where the library
+    /// is older than Unicode 16, the characters it does not know yet. Two machines must cut a text alike.
+    private static func members(ofProperty name: String) -> String? {
+        let newer = pcre2KnowsUnicode16 ? [:] : UnicodeTables.sinceUnicode15
+        if let parts = categories[name] {
+            return "\\p{\(name)}" + parts.compactMap { newer[$0] }.joined()
+        }
+        // Without sc: PCRE2 would add the script extensions.
+        return scripts.contains(name) ? "\\p{sc:\(name)}" + (newer[name] ?? "") : nil
+    }
+
+    /// What one character (ß, ﬀ, ﬁ, ﬂ, ﬅ) matches in Oniguruma when case is ignored, and in PCRE2 does not.
+    private static let multipleFolds: Set<String> = ["ss", "ff", "fi", "fl", "st"]
 
     static func translate(_ pattern: String, place: String) throws(TokenizerError) -> String {
         var translator = Translator(pattern: pattern, place: place)
@@ -30,6 +51,8 @@ enum OnigurumaSyntax {
         let source: [Unicode.Scalar]
         var index = 0
         var output = ""
+        /// For each open group whether case is ignored in it; the first is the whole pattern.
+        var caseless = [false]
 
         init(pattern: String, place: String) {
             self.pattern = pattern
@@ -41,6 +64,7 @@ enum OnigurumaSyntax {
             if starts(with: "(?i)") {
                 index += 4
                 output += "(?i)"
+                caseless = [true]
             }
             while let scalar = next() {
                 switch scalar {
@@ -49,8 +73,15 @@ enum OnigurumaSyntax {
                 case "(": try group()
                 case "{": try interval()
                 case "^", "$": throw refused("\(scalar)")
-                case "*", "+", "?", "|", ")", ".": output.unicodeScalars.append(scalar)
-                default: literal(scalar)
+                case ")":
+                    if caseless.count > 1 { caseless.removeLast() }
+                    output += ")"
+                case "*", "+", "?", "|", ".": output.unicodeScalars.append(scalar)
+                default:
+                    if let following, caseless.last!, multipleFolds.contains("\(scalar)\(following)".lowercased()) {
+                        throw refused("\(scalar)\(following) inside (?i")
+                    }
+                    literal(scalar)
                 }
             }
             return output
@@ -81,6 +112,7 @@ enum OnigurumaSyntax {
 
         private mutating func group() throws(TokenizerError) {
             output += "("
+            caseless.append(starts(with: "?i:") || (caseless.last! && !starts(with: "?-i:")))
             guard following == "?" else { return }
             for opening in ["?:", "?=", "?!", "?>", "?<=", "?<!", "?i:", "?-i:"] where starts(with: opening) {
                 index += opening.unicodeScalars.count
@@ -130,7 +162,9 @@ enum OnigurumaSyntax {
                     // A hyphen between two characters makes a range; next to the brackets it is itself.
                     if isFirst || following == "]" {
                         output += "\\-"
-                    } else if following == "\\", index + 1 < source.count, "sSdDpPwWhH".unicodeScalars.contains(source[index + 1]) {
+                    } else if following == "\\", index + 1 < source.count,
+                        "sSdDpPwWhH".unicodeScalars.contains(source[index + 1])
+                    {
                         throw refused("a range to a class")
                     } else {
                         output += "-"
@@ -148,9 +182,8 @@ enum OnigurumaSyntax {
             switch scalar {
             case "s": output += inClass ? whiteSpace : "[\(whiteSpace)]"
             case "S": output += inClass ? noWhiteSpace : "[^\(whiteSpace)]"
-            case "d": output += #"\p{Nd}"#
-            case "D": output += #"\P{Nd}"#
-            case "p", "P": try property(negated: scalar == "P")
+            case "d", "D": try property("Nd", negated: scalar == "D", inClass: inClass)
+            case "p", "P": try property(negated: scalar == "P", inClass: inClass)
             case "n": output += #"\x{a}"#
             case "r": output += #"\x{d}"#
             case "t": output += #"\x{9}"#
@@ -180,8 +213,8 @@ enum OnigurumaSyntax {
             output += "\\x{" + String(value, radix: 16) + "}"
         }
 
-        /// \p{Name} and \p{^Name}: general categories, and scripts, which PCRE2 would take with their extensions.
-        private mutating func property(negated: Bool) throws(TokenizerError) {
+        /// \p{Name} and \p{^Name}: general categories and scripts.
+        private mutating func property(negated: Bool, inClass: Bool) throws(TokenizerError) {
             guard next() == "{" else { throw refused("\\p without {}") }
             var name = ""
             while let scalar = next(), scalar != "}" { name.unicodeScalars.append(scalar) }
@@ -190,14 +223,16 @@ enum OnigurumaSyntax {
                 name.removeFirst()
                 negated.toggle()
             }
-            let letter = negated ? "P" : "p"
-            if categories.contains(name) {
-                output += "\\\(letter){\(name)}"
-            } else if scripts.contains(name) {
-                output += "\\\(letter){sc:\(name)}"
-            } else {
-                throw refused("\\\(letter){\(name)}")
-            }
+            try property(name, negated: negated, inClass: inClass)
+        }
+
+        private mutating func property(_ name: String, negated: Bool, inClass: Bool) throws(TokenizerError) {
+            guard let members = members(ofProperty: name) else { throw refused("\\p{\(name)}") }
+            // A class is a union; what is added to a property cannot be taken from its complement in one.
+            if inClass, negated { throw refused("\\P{\(name)} inside a class") }
+            // What case means for a property is another thing in each library, and in each version of PCRE2.
+            if caseless.last == true, ["Lu", "Ll", "Lt"].contains(name) { throw refused("\\p{\(name)} inside (?i") }
+            output += inClass ? members : "[\(negated ? "^" : "")\(members)]"
         }
     }
 }

@@ -44,6 +44,13 @@ final class Pattern: @unchecked Sendable {
     deinit { pcre2_code_free_8(code) }
 }
 
+/// Whether the library's tables are of Unicode 16 or later.
+let pcre2KnowsUnicode16: Bool = {
+    var text = [UInt8](repeating: 0, count: 64)
+    guard pcre2_config_8(UInt32(PCRE2_CONFIG_UNICODE_VERSION), &text) > 0 else { return false }
+    return (Int(String(decoding: text.prefix { $0 != UInt8(ascii: ".") }, as: UTF8.self)) ?? 0) >= 16
+}()
+
 private func pcre2Message(_ code: CInt) -> String {
     var text = [UInt8](repeating: 0, count: 256)
     let length = pcre2_get_error_message_8(code, &text, text.count)

@@ -185,7 +185,8 @@ private struct ModelReader {
         return switch insertion {
         case .inserted: ""
         case .idOutOfRange: "the token \(name) has the id \(id); expected one from 0 to \(Vocabulary.maximumID - 1)"
-        case .idTaken: "the tokens \(quoted(vocabulary.spelling(of: Int32(id)) ?? "")) and \(name) have the same id \(id)"
+        case .idTaken:
+            "the tokens \(quoted(vocabulary.spelling(of: Int32(id)) ?? "")) and \(name) have the same id \(id)"
         case .spellingTaken(let other): "the token \(name) occurs twice, with the ids \(other) and \(id)"
         }
     }
@@ -220,7 +221,8 @@ private struct ModelReader {
             }
             guard try merge(left, right, rank: rank) else {
                 let pair = [left, right].map { quoted(String(decoding: $0, as: UTF8.self)) }
-                throw scanner.failure("the merge of \(pair[0]) and \(pair[1]) is of or makes a token not in model.vocab", at: at)
+                throw scanner.failure(
+                    "the merge of \(pair[0]) and \(pair[1]) is of or makes a token not in model.vocab", at: at)
             }
             rank += 1
         } while try scanner.more("]")

@@ -38,7 +38,10 @@ struct Vocabulary: Sendable {
         entries.reserveCapacity(tokens)
     }
 
-    enum Insertion: Equatable { case inserted, idOutOfRange, idTaken, spellingTaken(Int32) }
+    enum Insertion: Equatable {
+        case inserted, idOutOfRange, idTaken
+        case spellingTaken(Int32)
+    }
 
     /// Adds a token by its spelling (UTF-8); `model` tells the model's own tokens from added ones.
     mutating func insert(_ spelling: UnsafeBufferPointer<UInt8>, id: Int, model: Bool) -> Insertion {
@@ -133,7 +136,8 @@ struct Vocabulary: Sendable {
     }
 
     @inline(__always)
-    private func equal(_ arena: UnsafeBufferPointer<UInt8>, at start: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    private func equal(_ arena: UnsafeBufferPointer<UInt8>, at start: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool
+    {
         for index in 0..<bytes.count where arena[start + index] != bytes[index] { return false }
         return true
     }
