@@ -3,5 +3,5 @@ import ArgumentParser
 @main
 struct Qinfer: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "qinfer", abstract: "Answer requests with a language model, in stages.",
-        subcommands: [Generate.self, Run.self])
+        subcommands: [Generate.self, Run.self, Inspect.self])
 }
