@@ -3,7 +3,7 @@ import Foundation
 import Runtime
 import ToolSupport
 
-struct Inspect: AsyncParsableCommand {
+struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a trace holds, and whether it is whole.",
         discussion: """
@@ -21,8 +21,8 @@ struct Inspect: AsyncParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    func run() async throws {
-        let summary = try await reportingErrors {
+    func run() throws {
+        let summary = try reportingErrors {
             let summary = try TraceSummary(TraceFile(url: URL(fileURLWithPath: trace)))
             if json {
                 let encoder = JSONEncoder()

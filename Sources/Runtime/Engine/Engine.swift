@@ -153,6 +153,9 @@ public final class Engine: Sendable {
     /// What each stage has done so far.
     public var usage: [StageUsage] { stages.map(\.currentUsage) }
 
+    /// Begins to count the stages' work anew, e.g. after a warm-up.
+    public func resetUsage() { for stage in stages { stage.resetUsage() } }
+
     private static func validate(_ options: EngineOptions) throws {
         func atLeastOne(_ name: String, _ value: Int) throws {
             guard value >= 1 else {

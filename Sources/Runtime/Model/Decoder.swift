@@ -20,6 +20,9 @@ final class Decoder {
         scratch = Scratch(model)
     }
 
+    /// Processor seconds that the stage's threads have used.
+    var cpuSeconds: Double { compute.pool.cpuSeconds }
+
     /// x [tokens, hidden]: the tokens' rows of the embedding table.
     func embed(_ batch: Batch, into x: Rows) throws {
         guard let embedding = weights.embedding else { preconditionFailure("only the first stage embeds") }
