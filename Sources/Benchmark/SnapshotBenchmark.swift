@@ -81,13 +81,6 @@ public struct SnapshotBenchmark: Sendable {
             checkpoint: checkpoint, modelDigest: digest, kernelSet: runner.kernelSet,
             threadsPerStage: runner.threadsPerStage, startedAt: startedAt, wallSeconds: wallSeconds,
             outcomes: outcomes.withLock { $0 }.sorted { $0.request.ordinal < $1.request.ordinal },
-            stages: runner.usage, peakMemory: Self.peakMemory(), noise: noise)
-    }
-
-    /// Peak resident memory of this process, in bytes.
-    private static func peakMemory() -> Int? {
-        var usage = rusage()
-        guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return nil }
-        return usage.ru_maxrss * 1024
+            stages: runner.usage, peakMemory: Benchmark.peakMemory(), noise: noise)
     }
 }

@@ -28,7 +28,8 @@ public final class Engine: Sendable {
     public let tokenizer: Tokenizer?
     public let partition: Partition
     public let options: EngineOptions
-    public let kernelSet: String
+    public var kernelSet: String { kernels.name }
+    public let kernels: KernelSet
     public let threadsPerStage: Int
     /// Positions that one sequence may have.
     public let context: Int
@@ -56,7 +57,7 @@ public final class Engine: Sendable {
         self.tokenizer = tokenizer
         self.options = options
         let kernels = try KernelSet.select(options.kernels)
-        kernelSet = kernels.name
+        self.kernels = kernels
         partition = try Partition(model, stages: options.stages)
         context = min(options.context ?? model.contextLength, model.contextLength)
         let pages = options.cacheBytes / KVCache.bytesPerPage(model, options.cachePrecision)

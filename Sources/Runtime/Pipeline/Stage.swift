@@ -29,6 +29,8 @@ public struct StageUsage: Sendable {
     /// Bytes of hidden states handed to the next stage.
     public var bytesSent = 0
     public var weightBytes = 0
+    /// Weights of the linear layers and the head: what each decoding step reads.
+    public var productBytes = 0
     /// Keys and values of the pages that were ever in use.
     public var cacheBytes = 0
 
@@ -61,7 +63,8 @@ final class Stage: @unchecked Sendable {
         self.deliver = deliver
         usage = Mutex(
             StageUsage(
-                stage: index, layers: decoder.weights.range, weightBytes: decoder.weights.byteCount))
+                stage: index, layers: decoder.weights.range, weightBytes: decoder.weights.byteCount,
+                productBytes: decoder.weights.productByteCount))
     }
 
     var currentUsage: StageUsage { usage.withLock { $0 } }
@@ -70,7 +73,7 @@ final class Stage: @unchecked Sendable {
     func resetUsage() {
         usage.withLock {
             var fresh = StageUsage(stage: $0.stage, layers: $0.layers)
-            (fresh.weightBytes, fresh.cacheBytes) = ($0.weightBytes, $0.cacheBytes)
+            (fresh.weightBytes, fresh.productBytes, fresh.cacheBytes) = ($0.weightBytes, $0.productBytes, $0.cacheBytes)
             $0 = fresh
         }
     }
