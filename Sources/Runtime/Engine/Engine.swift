@@ -71,7 +71,7 @@ public final class Engine: Sendable {
         let threads = options.threadsPerStage ?? max(1, cores / options.stages)
         threadsPerStage = threads
         // Where stages and threads outnumber the cores, a spinning worker would only be in a busy one's way.
-        let spins = threads * options.stages > cores ? 50 : 4_000
+        let spins = threads * options.stages > cores ? 50 : 20_000
 
         let count = options.stages
         let links = (0..<count).map { _ in Channel<StageMessage>(capacity: 2 * count) }

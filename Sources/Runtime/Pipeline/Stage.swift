@@ -129,21 +129,25 @@ final class Stage: @unchecked Sendable {
         let wanted = batch.segments.flatMap { segment in segment.readouts.map { segment.rows.lowerBound + $0.row } }
         guard !wanted.isEmpty else { return batch.segments.map { _ in [] } }
         let logits = try decoder.logits(x, rows: wanted, batch)
-        var next = 0
-        return try batch.segments.map { segment in
-            try segment.readouts.map { readout in
-                let row = UnsafeBufferPointer(start: logits[next], count: logits.width)
-                next += 1
-                let position = segment.firstPosition + readout.row
-                return try answer(readout.kind, row, position: position, segment)
+        let questions = batch.segments.flatMap { segment in segment.readouts.map { (segment, $0) } }
+        var answers = [Result<Reading, any Error>?](repeating: nil, count: questions.count)
+        answers.withUnsafeMutableBufferPointer { answers in
+            decoder.inParallel(questions.count) { index in
+                let (segment, readout) = questions[index]
+                let row = UnsafeBufferPointer(start: logits[index], count: logits.width)
+                answers[index] = Result {
+                    try answer(readout.kind, row, position: segment.firstPosition + readout.row, segment)
+                }
             }
         }
+        var next = answers.makeIterator()
+        return try batch.segments.map { segment in try segment.readouts.map { _ in try next.next()!!.get() } }
     }
 
     private func answer(
         _ kind: Readout.Kind, _ logits: UnsafeBufferPointer<Float>, position: Int, _ segment: Batch.Segment
     ) throws -> Reading {
-        guard logits[Int(argmax(logits))].isFinite else {
+        guard allFinite(logits) else {
             throw EngineError.notFinite(request: segment.request, position: position)
         }
         switch kind {
