@@ -7,8 +7,8 @@ struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a trace holds, and whether it is whole.",
         discussion: """
-            Lists requests, shapes, versions and per-layer norms; names missing datasets and values that are no numbers.
-            Ends with status 1 if the trace is not complete.
+            Lists requests, shapes, versions and per-layer norms; names datasets that
+            are missing and values that are no numbers. Status 1: not complete.
 
             EXAMPLES
               qinfer inspect trace.h5
