@@ -52,7 +52,7 @@ let package = Package(
             dependencies: ["Runtime", "QDashboard", "Reporting", "Benchmark", "ToolSupport", argumentParser]),
 
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
-        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
+        .testTarget(name: "RuntimeTests", dependencies: ["Runtime", crypto]),
         .testTarget(name: "QDashboardTests", dependencies: ["QDashboard"]),
         .testTarget(
             name: "ReportingTests",
