@@ -14,10 +14,6 @@ extension Checkpoint {
     /// - Throws: `CheckpointError.tensors` naming each that is missing, extra or mis-shaped.
     public func validate() throws {
         let quantization = try quantization
-        try validateTensors { module in
-            try quantization?.scheme(for: module).map {
-                LinearPacking(bits: $0.bits, symmetric: $0.symmetric, groupSize: $0.groupSize)
-            }
-        }
+        try validateTensors { try quantization?.scheme(for: $0) }
     }
 }

@@ -79,14 +79,10 @@ public struct ModelQuantizer: Sendable {
     }
 
     private static func targets(_ layer: LinearLayer, _ scheme: QuantizationScheme, dtype: DType) -> [TensorInfo] {
-        let groups = scheme.groups(columns: layer.columns)
-        var shapes: [(String, DType, [Int])] = [
-            ("weight_packed", .i32, [layer.rows, scheme.words(layer.columns)]),
-            ("weight_scale", dtype, [layer.rows, groups]),
-            ("weight_shape", .i64, [2]),
-        ]
-        if !scheme.symmetric { shapes.append(("weight_zero_point", .i32, [scheme.words(layer.rows), groups])) }
-        return shapes.map { TensorInfo(name: "\(layer.module).\($0.0)", dtype: $0.1, shape: $0.2)! }
+        // The bias is copied as it stands.
+        layer.tensors(scheme: scheme).filter { $0.name != layer.module + ".bias" }.map {
+            TensorInfo(name: $0.name, dtype: $0.dtypes.count == 1 ? $0.dtypes[0] : dtype, shape: $0.shape)!
+        }
     }
 
     /// What the result will hold, without qualities.
