@@ -104,7 +104,8 @@ public final class Checkpoint: Sendable {
         let bad = file.file.withBytes(entry.range) { FloatConversion.convert($0, entry.info.dtype, into: target) }
         if let bad {
             throw CheckpointError.notFinite(
-                path: file.file.path, name: entry.info.name, index: bad, value: "\(target[bad])")
+                path: file.file.path, name: entry.info.name, index: bad,
+                value: target[bad].isNaN ? "NaN" : "\(target[bad])")
         }
     }
 

@@ -128,7 +128,8 @@ public struct GGUFImport: Sendable {
         guard isBad, let index = values.firstIndex(where: { !($0.magnitude < limit) }) else { return }
         guard values[index].isFinite else {
             throw CheckpointError.notFinite(
-                path: file.path, name: tensor.name, index: start + index, value: "\(values[index])")
+                path: file.path, name: tensor.name, index: start + index,
+                value: values[index].isNaN ? "NaN" : "\(values[index])")
         }
         throw CheckpointError.tensor(
             path: file.path, name: tensor.name, problem: "holds a value too large for \(dtype.rawValue)",
