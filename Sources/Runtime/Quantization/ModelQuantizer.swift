@@ -114,7 +114,7 @@ public struct ModelQuantizer: Sendable {
         }
         try writer.finish()
         try directory.write(configuration.serialized(), to: "config.json")
-        try copyOtherFiles(to: directory.temporary)
+        try checkpoint.copyOtherFiles(to: directory.temporary)
         try directory.commit()
         return summary(layers)
     }
@@ -162,18 +162,6 @@ public struct ModelQuantizer: Sendable {
             QuantizationConfiguration(scheme, observer: method.observer, ignore: ignore).json
         if untiesHead { config["tie_word_embeddings"] = false }
         return .object(config)
-    }
-
-    /// Tokenizer, templates, licence: all but weights and config.json.
-    private func copyOtherFiles(to target: URL) throws {
-        let manager = FileManager.default
-        for name in try manager.contentsOfDirectory(atPath: checkpoint.directory.path).sorted() {
-            let isWeights = name.hasSuffix(".safetensors") || name.hasSuffix(".safetensors.index.json")
-            guard !isWeights, name != "config.json", !name.hasPrefix(".") else { continue }
-            let source = checkpoint.directory.appending(path: name)
-            guard (try? source.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory != true else { continue }
-            try manager.copyItem(at: source.resolvingSymlinksInPath(), to: target.appending(path: name))
-        }
     }
 
     private func report(_ plan: Plan, _ quality: SignalToNoise?) -> Layer {

@@ -13,6 +13,7 @@ public enum QuantizationError: WordedError, Equatable {
     /// The range of a group is too wide for the dtype of its scale.
     case scaleOverflow(place: String, tensor: String, dtype: String, row: Int, group: Int)
     case alreadyQuantized(place: String, method: String)
+    case notQuantized(place: String)
     /// A tensor's dtype is not one that can be quantized.
     case dtype(place: String, tensor: String, dtype: String)
     /// A tensor of a packed layer has another shape or dtype than its scheme says.
@@ -56,6 +57,8 @@ public enum QuantizationError: WordedError, Equatable {
             Wording(
                 place, "the checkpoint is already quantized", expected: "F32, F16 or BF16 weights", got: method,
                 advice: "start from the original checkpoint")
+        case .notQuantized(let place):
+            Wording(place, "the checkpoint is not quantized: config.json has no quantization_config")
         case .dtype(let place, let tensor, let dtype):
             Wording(place, "\(tensor) cannot be quantized", expected: "F32, F16 or BF16", got: dtype)
         case .packedTensor(let place, let tensor, let expected, let got):

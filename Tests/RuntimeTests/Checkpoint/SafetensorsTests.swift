@@ -6,7 +6,12 @@ import Testing
 @Suite struct SafetensorsTests {
     struct GoldenTensor: Decodable {
         let shape: [Int]
-        let F32: String
+        let float32: String
+
+        enum CodingKeys: String, CodingKey {
+            case shape
+            case float32 = "F32"
+        }
     }
 
     static let goldens: [String: [String: GoldenTensor]] = try! JSONDecoder().decode(
@@ -21,7 +26,7 @@ import Testing
         for (tensor, expected) in golden {
             #expect(try checkpoint.info(tensor).shape == expected.shape, "\(name) \(tensor)")
             let values = try checkpoint.float32(tensor, shape: expected.shape)
-            #expect(values.withUnsafeBytes { fnv($0) } == expected.F32, "\(name) \(tensor)")
+            #expect(values.withUnsafeBytes { fnv($0) } == expected.float32, "\(name) \(tensor)")
             // Given back and read again, the same.
             checkpoint.release(tensor)
             #expect(try checkpoint.float32(tensor, shape: expected.shape) == values, "\(name) \(tensor), released")
