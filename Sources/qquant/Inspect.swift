@@ -58,10 +58,11 @@ struct InspectionTable {
         }
         line("parameters", "\(inspection.parameters)")
         if !inspection.schemes.isEmpty {
-            line("quantization", inspection.schemes.map { "\($0.label) (\($0.layers) layers)" }.joined(separator: ", "))
+            line("quantization", inspection.schemes.map { "\($0.label) (\($0.layers) layer\($0.layers == 1 ? "" : "s"))" }.joined(separator: ", "))
         }
         let quantized = inspection.quantizedBitsPerWeight.map { ", \(Self.format($0)) in quantized layers" } ?? ""
-        line("bits per weight", Self.format(inspection.bitsPerWeight) + quantized)
+        // A packed tensor alone does not say how many weights it stands for.
+        if inspection.model != nil { line("bits per weight", Self.format(inspection.bitsPerWeight) + quantized) }
         if let digest = inspection.digest { line("digest", digest) }
         return (lines + [""] + tensorLines()).joined(separator: "\n")
     }
