@@ -53,8 +53,7 @@ public struct ModelDequantizer: Sendable {
             url: directory.temporary.appending(path: "model.safetensors"), tensors: copies + plans.map(\.target),
             metadata: ["format": "pt"])
         for info in copies {
-            try checkpoint.withBytes(info.name) { try writer.write(info.name, $0) }
-            checkpoint.release(info.name)
+            try checkpoint.copyFinite(info.name, to: writer)
         }
         for (index, plan) in plans.enumerated() {
             try write(plan, to: writer)

@@ -102,10 +102,7 @@ public struct ModelQuantizer: Sendable {
             url: directory.temporary.appending(path: "model.safetensors"),
             tensors: copies + plans.flatMap(\.targets), metadata: ["format": "pt"])
         for info in copies {
-            // Read once in fp32, which refuses what is not finite, and copied as it stands.
-            _ = try checkpoint.float32(info.name, shape: info.shape)
-            try checkpoint.withBytes(info.name) { try writer.write(info.name, $0) }
-            if !(untiesHead && info.name == "model.embed_tokens.weight") { checkpoint.release(info.name) }
+            try checkpoint.copyFinite(info.name, to: writer)
         }
         var layers: [Layer] = []
         for (index, plan) in plans.enumerated() {
