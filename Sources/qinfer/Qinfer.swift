@@ -2,6 +2,7 @@ import ArgumentParser
 
 @main
 struct Qinfer: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "qinfer", abstract: "Answer requests with a language model, in stages.",
-        subcommands: [Generate.self, Run.self, Inspect.self])
+    static let configuration = CommandConfiguration(
+        commandName: "qinfer", abstract: "Answer requests with a language model, in stages.",
+        subcommands: [Generate.self, Run.self, Inspect.self, Tokenize.self])
 }

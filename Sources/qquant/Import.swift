@@ -40,7 +40,8 @@ struct Import: ParsableCommand {
             let summary = try source.write(to: URL(fileURLWithPath: output), overwrite: force) { progress.update($0) }
             progress.finish()
             print(
-                "\(output): \(summary.tensors) tensors, \(summary.parameters) parameters, \(summary.bytes) bytes (\(dtype))")
+                "\(output): \(summary.tensors) tensors, \(summary.parameters) parameters, \(summary.bytes) bytes (\(dtype))"
+            )
         }
     }
 }

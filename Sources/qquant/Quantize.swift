@@ -26,7 +26,8 @@ struct Quantize: ParsableCommand {
     @Option(help: "Bits a weight: 8 or 4.")
     var bits: Int
 
-    @Option(help: ArgumentHelp("Columns that share a scale: 32, 64, 128, or channel for whole rows.", valueName: "size"))
+    @Option(
+        help: ArgumentHelp("Columns that share a scale: 32, 64, 128, or channel for whole rows.", valueName: "size"))
     var groupSize = "64"
 
     @Flag(help: "Zero stays zero, or each group has a zero point of its own.")

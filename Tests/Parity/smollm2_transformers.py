@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Greedy tokens of `qinfer generate --compute fp32 --json` against transformers, for checkpoints that it loads.
+"""Greedy tokens and logits of `qinfer generate --compute fp32` against transformers, for checkpoints that it loads.
 
     python3 smollm2_transformers.py path/to/qinfer MODEL [MODEL…]
 
-A compressed-tensors checkpoint is loaded through the package of that name. Exit 1 on a difference.
+A compressed-tensors checkpoint is loaded through the package of that name. Exit 1 on another token,
+or on a logit of the prompt that differs by more than 1e-3.
 """
 
 import json
 import subprocess
 import sys
+import tempfile
 
 import torch
+from quantized_logits import TOLERANCE, our_logits
 from transformers import AutoModelForCausalLM
 
 PROMPT_TOKENS = [504, 3575, 282, 4649, 314]
@@ -29,9 +32,13 @@ def main(qinfer, models):
             for _ in range(COUNT):
                 tokens.append(int(model(torch.tensor([tokens])).logits[0, -1].argmax()))
         theirs = tokens[len(PROMPT_TOKENS):][: len(ours)]
+        with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+            logits, positions = our_logits(qinfer, path, folder, PROMPT_TOKENS)
+            expected = model(torch.tensor([PROMPT_TOKENS])).logits[0]
+            worst = max(float((logits[i] - expected[p]).abs().max()) for i, p in enumerate(positions) if p < len(expected))
         same = ours == theirs
-        wrong += not same
-        print(f"{path}: {'equal' if same else 'DIFFERENT'}, {len(ours)} greedy tokens")
+        wrong += not (same and worst <= TOLERANCE)
+        print(f"{path}: {'equal' if same else 'DIFFERENT'}, {len(ours)} greedy tokens; logits within {worst:.2e}")
         if not same:
             print(f"  ours   {ours}\n  theirs {theirs}")
     return 1 if wrong else 0

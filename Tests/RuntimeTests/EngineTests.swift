@@ -1,7 +1,6 @@
 import Foundation
-import Testing
-
 import Runtime
+import Testing
 
 /// What an answer must not depend on: who else is in the batch, stages, threads, shared prefixes, kernel sets.
 @Suite struct EngineTests {

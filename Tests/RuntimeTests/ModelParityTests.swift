@@ -1,8 +1,7 @@
 import Foundation
+import Runtime
 import Synchronization
 import Testing
-
-import Runtime
 
 /// The model against transformers: every activation, the logits, and the greedy tokens. Goldens and the script that
 /// made them: Tests/Fixtures/models.

@@ -1,3 +1,5 @@
+import Foundation
+
 extension Checkpoint {
     /// How the checkpoint's linear layers are quantized; nil where they are not.
     /// - Throws: `QuantizationError` for what this runtime does not read, by name.
@@ -14,10 +16,21 @@ extension Checkpoint {
     /// - Throws: `CheckpointError.tensors` naming each that is missing, extra or mis-shaped.
     public func validate() throws {
         let quantization = try quantization
-        try validateTensors { module in
-            try quantization?.scheme(for: module).map {
-                LinearPacking(bits: $0.bits, symmetric: $0.symmetric, groupSize: $0.groupSize)
-            }
+        try validateTensors { try quantization?.scheme(for: $0) }
+    }
+}
+
+extension Checkpoint {
+    /// Copies tokenizer, templates, licence: all of the directory but weights, config.json, and what is hidden or a
+    /// directory itself.
+    func copyOtherFiles(to target: URL) throws {
+        let manager = FileManager.default
+        for name in try manager.contentsOfDirectory(atPath: directory.path).sorted() {
+            let isWeights = name.hasSuffix(".safetensors") || name.hasSuffix(".safetensors.index.json")
+            guard !isWeights, name != "config.json", !name.hasPrefix(".") else { continue }
+            let source = directory.appending(path: name)
+            guard (try? source.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory != true else { continue }
+            try manager.copyItem(at: source.resolvingSymlinksInPath(), to: target.appending(path: name))
         }
     }
 }

@@ -83,6 +83,33 @@ public final class Checkpoint: Sendable {
         try convert(file, entry, into: target)
     }
 
+    /// Copies a tensor of finite numbers as it stands, some of it at a time, so that memory stays small whatever its size.
+    func copyFinite(_ name: String, to writer: SafetensorsWriter) throws {
+        let (file, entry) = try checked(name, shape: try info(name).shape)
+        let size = entry.info.dtype.size
+        let scratch = UnsafeMutableBufferPointer<Float>.allocate(capacity: min(entry.info.count, 1 << 20))
+        defer { scratch.deallocate() }
+        for begin in stride(from: 0, to: entry.info.count, by: 1 << 20) {
+            let count = min(1 << 20, entry.info.count - begin)
+            let first = entry.range.lowerBound + begin * size
+            let range = first..<first + count * size
+            try file.file.withBytes(range) { bytes in
+                let values = UnsafeMutableBufferPointer(rebasing: scratch[..<count])
+                if let bad = FloatConversion.convert(bytes, entry.info.dtype, into: values) {
+                    throw Self.notFinite(file, entry, begin + bad, values[bad])
+                }
+                try writer.write(name, bytes, at: begin * size)
+            }
+            file.file.release(range)
+        }
+    }
+
+    private static func notFinite(
+        _ file: SafetensorsFile, _ entry: SafetensorsFile.Entry, _ index: Int, _ value: Float
+    ) -> CheckpointError {
+        .notFinite(path: file.file.path, name: entry.info.name, index: index, value: value.isNaN ? "NaN" : "\(value)")
+    }
+
     private func checked(_ name: String, shape: [Int]) throws -> (file: SafetensorsFile, entry: SafetensorsFile.Entry) {
         let (file, entry) = try place(name)
         guard entry.info.shape == shape else {
@@ -102,10 +129,7 @@ public final class Checkpoint: Sendable {
         _ file: SafetensorsFile, _ entry: SafetensorsFile.Entry, into target: UnsafeMutableBufferPointer<Float>
     ) throws {
         let bad = file.file.withBytes(entry.range) { FloatConversion.convert($0, entry.info.dtype, into: target) }
-        if let bad {
-            throw CheckpointError.notFinite(
-                path: file.file.path, name: entry.info.name, index: bad, value: "\(target[bad])")
-        }
+        if let bad { throw Self.notFinite(file, entry, bad, target[bad]) }
     }
 
     /// The tensor's pages need not stay in memory: it has been read, or copied.

@@ -1,8 +1,8 @@
 import Foundation
 
-/// What can be wrong with the files of a model, read or written.
+/// What can be wrong with the files of a model that is read.
 public enum CheckpointError: WordedError, Equatable {
-    /// A file or directory that cannot be opened, read, mapped or written; `reason` is the system's or ours.
+    /// A file or directory that cannot be opened, read or mapped; `reason` is the system's or ours.
     case file(path: String, reason: String, advice: String? = nil)
     /// A file whose structure is broken.
     case malformed(path: String, problem: String, expected: String? = nil, got: String? = nil)
@@ -17,7 +17,6 @@ public enum CheckpointError: WordedError, Equatable {
     case setting(place: String, key: String, problem: String, expected: String? = nil, got: String? = nil)
     /// A weight that is no finite number.
     case notFinite(path: String, name: String, index: Int, value: String)
-    case outputExists(path: String, advice: String)
 
     public var wording: Wording {
         switch self {
@@ -41,7 +40,6 @@ public enum CheckpointError: WordedError, Equatable {
             Wording(
                 "\(path), tensor \(name)", "element \(index) is \(value)", expected: "finite weights",
                 advice: "the weights are damaged: download or convert them again")
-        case .outputExists(let path, let advice): Wording(path, "exists already", advice: advice)
         }
     }
 

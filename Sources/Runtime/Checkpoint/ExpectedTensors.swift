@@ -1,27 +1,3 @@
-/// A linear layer: y = W [rows, columns] · x + bias.
-public struct LinearModule: Sendable, Equatable {
-    /// The module's name; its weight is `name` + ".weight".
-    public let name: String
-    public let rows: Int
-    public let columns: Int
-    public let bias: Bool
-}
-
-/// How a linear layer's weight is packed in compressed-tensors' `pack-quantized` format.
-public struct LinearPacking: Sendable, Equatable {
-    /// 4 or 8.
-    public let bits: Int
-    public let symmetric: Bool
-    /// Columns that share a scale; nil for one scale a row.
-    public let groupSize: Int?
-
-    public init(bits: Int, symmetric: Bool, groupSize: Int?) {
-        self.bits = bits
-        self.symmetric = symmetric
-        self.groupSize = groupSize
-    }
-}
-
 /// A tensor that a model consists of.
 public struct ExpectedTensor: Sendable, Equatable {
     public let name: String
@@ -43,31 +19,11 @@ public struct ExpectedTensor: Sendable, Equatable {
 }
 
 extension ModelConfiguration {
-    /// The seven linear layers of decoder layer `layer`, in the order of their use.
-    public func linearModules(layer: Int) -> [LinearModule] {
-        let prefix = "model.layers.\(layer)."
-        func linear(_ name: String, _ rows: Int, _ columns: Int, _ bias: Bool) -> LinearModule {
-            LinearModule(name: prefix + name, rows: rows, columns: columns, bias: bias)
-        }
-        return [
-            linear("self_attn.q_proj", queryWidth, hidden, qkvBias),
-            linear("self_attn.k_proj", kvWidth, hidden, qkvBias),
-            linear("self_attn.v_proj", kvWidth, hidden, qkvBias),
-            linear("self_attn.o_proj", hidden, queryWidth, outputBias),
-            linear("mlp.gate_proj", intermediate, hidden, mlpBias),
-            linear("mlp.up_proj", intermediate, hidden, mlpBias),
-            linear("mlp.down_proj", hidden, intermediate, mlpBias),
-        ]
-    }
-
-    /// The head. Where embeddings are tied its weight is the embedding's, and no tensor of its own.
-    public var headModule: LinearModule { LinearModule(name: "lm_head", rows: vocabulary, columns: hidden, bias: false) }
-
-    /// The tensors of `layers` (all by default), and of the two ends where they are wanted. `packing` says which linear
+    /// The tensors of `layers` (all by default), and of the two ends where they are wanted. `scheme` says which linear
     /// layers are quantized, and how; nil means that the weight stands there as it is.
     public func expectedTensors(
         layers range: Range<Int>? = nil, embedding: Bool = true, head wantsHead: Bool = true,
-        packing: (String) throws -> LinearPacking? = { _ in nil }
+        scheme: (String) throws -> QuantizationScheme? = { _ in nil }
     ) rethrows -> [ExpectedTensor] {
         var tensors: [ExpectedTensor] = []
         if embedding || (wantsHead && tiedEmbeddings) {
@@ -77,40 +33,38 @@ extension ModelConfiguration {
             let prefix = "model.layers.\(layer)."
             tensors.append(ExpectedTensor(prefix + "input_layernorm.weight", [hidden]))
             tensors.append(ExpectedTensor(prefix + "post_attention_layernorm.weight", [hidden]))
-            for module in linearModules(layer: layer) {
-                tensors += module.tensors(packing: try packing(module.name))
-            }
+            for linear in linearLayers(layer) { tensors += linear.tensors(scheme: try scheme(linear.module)) }
         }
         if wantsHead {
             tensors.append(ExpectedTensor("model.norm.weight", [hidden]))
             if tiedEmbeddings {
                 tensors.append(ExpectedTensor("lm_head.weight", [vocabulary, hidden], required: false))
             } else {
-                tensors += headModule.tensors(packing: try packing(headModule.name))
+                tensors += head.tensors(scheme: try scheme(head.module))
             }
         }
         return tensors
     }
 }
 
-extension LinearModule {
-    /// The tensors that hold this layer; shapes as in compressed-tensors where it is packed.
-    public func tensors(packing: LinearPacking?) -> [ExpectedTensor] {
+extension LinearLayer {
+    /// The tensors that hold this layer; as they are in compressed-tensors' `pack-quantized` format where a scheme is
+    /// given.
+    public func tensors(scheme: QuantizationScheme?) -> [ExpectedTensor] {
         var tensors: [ExpectedTensor] = []
-        if let packing {
-            let perWord = 32 / packing.bits
-            func words(_ values: Int) -> Int { (values + perWord - 1) / perWord }
-            let groups = packing.groupSize.map { (columns + $0 - 1) / $0 } ?? 1
-            tensors.append(ExpectedTensor(name + ".weight_packed", [rows, words(columns)], dtypes: [.i32]))
-            tensors.append(ExpectedTensor(name + ".weight_scale", [rows, groups]))
-            tensors.append(ExpectedTensor(name + ".weight_shape", [2], dtypes: [.i64]))
-            if !packing.symmetric {
-                tensors.append(ExpectedTensor(name + ".weight_zero_point", [words(rows), groups], dtypes: [.i32]))
+        if let scheme {
+            let groups = scheme.groups(columns: columns)
+            tensors.append(ExpectedTensor(module + ".weight_packed", [rows, scheme.words(columns)], dtypes: [.i32]))
+            tensors.append(ExpectedTensor(module + ".weight_scale", [rows, groups]))
+            tensors.append(ExpectedTensor(module + ".weight_shape", [2], dtypes: [.i64]))
+            if !scheme.symmetric {
+                tensors.append(
+                    ExpectedTensor(module + ".weight_zero_point", [scheme.words(rows), groups], dtypes: [.i32]))
             }
         } else {
-            tensors.append(ExpectedTensor(name + ".weight", [rows, columns]))
+            tensors.append(ExpectedTensor(weight, [rows, columns]))
         }
-        if bias { tensors.append(ExpectedTensor(name + ".bias", [rows])) }
+        if bias { tensors.append(ExpectedTensor(module + ".bias", [rows])) }
         return tensors
     }
 }
@@ -118,20 +72,20 @@ extension LinearModule {
 extension Checkpoint {
     /// Checks that the checkpoint holds exactly the tensors that its configuration asks for, in the right shapes and
     /// types. Throws `CheckpointError.tensors` that names all that are missing, malformed, or not of this model.
-    public func validateTensors(packing: (String) throws -> LinearPacking? = { _ in nil }) throws {
-        try configuration.validate(tensors, path: directory.path, packing: packing)
+    public func validateTensors(scheme: (String) throws -> QuantizationScheme? = { _ in nil }) throws {
+        try configuration.validate(tensors, path: directory.path, scheme: scheme)
     }
 }
 
 extension ModelConfiguration {
     /// Checks that `tensors`, by name, are exactly those of this model; `path` says where they come from.
     public func validate(
-        _ tensors: [String: TensorInfo], path: String, packing: (String) throws -> LinearPacking? = { _ in nil }
+        _ tensors: [String: TensorInfo], path: String, scheme: (String) throws -> QuantizationScheme? = { _ in nil }
     ) throws {
         var unclaimed = Set(tensors.keys)
         var missing: [String] = []
         var wrong: [String] = []
-        for tensor in try expectedTensors(packing: packing) {
+        for tensor in try expectedTensors(scheme: scheme) {
             guard let info = tensors[tensor.name] else {
                 if tensor.required { missing.append("missing \(tensor.name)") }
                 continue

@@ -23,7 +23,18 @@ public struct RopeConfiguration: Sendable, Equatable {
 /// What config.json (and generation_config.json) say about a model, checked. Whatever the runtime would compute
 /// differently from transformers is refused with its key and value.
 public struct ModelConfiguration: Sendable, Equatable {
-    public enum Family: String, Sendable, CaseIterable { case llama, qwen2, mistral }
+    public enum Family: String, Sendable, CaseIterable {
+        case llama, qwen2, mistral
+
+        /// What transformers takes where config.json has no max_position_embeddings.
+        var defaultContext: Int {
+            switch self {
+            case .llama: 2048
+            case .qwen2: 32768
+            case .mistral: 131_072
+            }
+        }
+    }
 
     public let family: Family
     /// Decoder layers.
@@ -108,14 +119,8 @@ public struct ModelConfiguration: Sendable, Equatable {
         guard heads * headDim <= Int(Int32.max) else {
             throw settings.failure("head_dim", "times num_attention_heads is too large", got: "\(heads) × \(headDim)")
         }
-        let defaultContext =
-            switch family {
-            case .llama: 2048
-            case .qwen2: 32768
-            case .mistral: 131_072
-            }
-        contextLength = try settings.size("max_position_embeddings", default: defaultContext)
-        rmsEpsilon = Float(try settings.positive("rms_norm_eps", default: 1e-6))
+        contextLength = try settings.size("max_position_embeddings", default: family.defaultContext)
+        rmsEpsilon = Float(try settings.positive("rms_norm_eps", default: 1e-6, atMost: 1))
         rope = try RopeConfiguration(settings)
         tiedEmbeddings = try settings.flag("tie_word_embeddings", default: false)
 
@@ -164,13 +169,10 @@ public struct ModelConfiguration: Sendable, Equatable {
         ] where settings.isSet(key) && settings[key] != 0 {
             throw settings.unsupported(key, "dense models, without a mixture of experts")
         }
-        // Qwen2 writes the window down even where it is switched off.
-        let usesWindow =
-            try family == .qwen2
-            ? settings.flag("use_sliding_window", default: false)
-            : settings.flag("use_sliding_window", default: true)
-        if usesWindow, family == .qwen2 { throw settings.unsupported("use_sliding_window", "false") }
-        if usesWindow, settings.isSet("sliding_window") { throw settings.unsupported("sliding_window", "null") }
+        if try settings.flag("use_sliding_window", default: false) {
+            throw settings.unsupported("use_sliding_window", "false")
+        }
+        try refuseWindow(settings, family: family)
         if let types = settings["layer_types"], types.array?.allSatisfy({ $0 == "full_attention" }) != true {
             throw settings.unsupported("layer_types", "full_attention in every layer")
         }
@@ -181,6 +183,20 @@ public struct ModelConfiguration: Sendable, Equatable {
             throw settings.unsupported(
                 "quantization_config.quant_method", "compressed-tensors", value: method)
         }
+    }
+
+    /// A window that is no shorter than the context changes nothing. Qwen2 writes one down even where it is switched
+    /// off; Mistral has one unless config.json says null, and Llama none whatever it says.
+    private static func refuseWindow(_ settings: Settings, family: Family) throws {
+        guard family == .mistral else { return }
+        guard settings.object["sliding_window"] != nil else {
+            throw settings.failure(
+                "sliding_window", "is missing, which means 4096 to transformers", expected: "null, or a number")
+        }
+        guard settings.isSet("sliding_window") else { return }
+        let context = try settings.size("max_position_embeddings", default: family.defaultContext)
+        guard try settings.size("sliding_window") < context else { return }
+        throw settings.unsupported("sliding_window", "null, or the context of \(context) at the least")
     }
 
     private static func dtype(_ settings: Settings) throws -> DType {

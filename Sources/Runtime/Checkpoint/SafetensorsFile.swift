@@ -11,7 +11,7 @@ public final class SafetensorsFile: Sendable {
     public struct Entry: Sendable {
         public let info: TensorInfo
         /// Bytes from the beginning of the file.
-        let range: Range<Int>
+        package let range: Range<Int>
     }
 
     public let file: MappedFile

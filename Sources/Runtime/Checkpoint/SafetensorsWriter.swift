@@ -6,13 +6,13 @@ import Synchronization
 /// finished is removed.
 public final class SafetensorsWriter: Sendable {
     public let url: URL
-    private let output: AtomicRandomAccessFile
+    private let output: AtomicFile
     private let places: [String: (info: TensorInfo, offset: Int)]
     private let written: Mutex<[String: Int]>
 
     /// Lays the tensors out as the reference implementation does, by falling element size and then by name, after a
     /// header padded with spaces to a multiple of 8 bytes: every tensor is aligned to its element. The room is reserved
-    /// at once, so that a full disk shows now. Throws `CheckpointError.file`, or `.outputExists` unless `overwrite`.
+    /// at once, so that a full disk shows now. Throws `FileWriteError`.
     public init(url: URL, tensors: [TensorInfo], metadata: [String: String], overwrite: Bool = false) throws {
         self.url = url
         let sorted = tensors.sorted {
@@ -46,7 +46,7 @@ public final class SafetensorsWriter: Sendable {
         }
         self.places = places
         written = Mutex(places.mapValues { _ in 0 })
-        output = try AtomicRandomAccessFile(url: url, overwrite: overwrite)
+        output = try AtomicFile(url, overwrite: overwrite)
         try output.reserve(offset)
         try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try output.write($0, at: 0) }
         try header.withUnsafeBytes { try output.write($0, at: 8) }

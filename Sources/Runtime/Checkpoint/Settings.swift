@@ -46,10 +46,14 @@ struct Settings {
     }
 
     /// A number above 0.
-    func positive(_ key: String, default fallback: Double? = nil) throws -> Double {
+    func positive(_ key: String, default fallback: Double? = nil, atMost limit: Double = .infinity) throws -> Double {
         if let fallback, !isSet(key) { return fallback }
         guard let value = try required(key).double else { throw kindFailure(key, "a number") }
-        guard value > 0 else { throw failure(key, "is out of range", expected: "a number above 0", got: "\(value)") }
+        // JSON knows no infinity, GGUF's metadata do.
+        guard value > 0, value <= limit, value.isFinite else {
+            let range = limit.isFinite ? "a number above 0, up to \(limit)" : "a number above 0"
+            throw failure(key, "is out of range", expected: range, got: "\(value)")
+        }
         return value
     }
 

@@ -127,7 +127,7 @@ private struct WeightLoader {
     private func quantized(
         _ module: String, _ inputs: Int, _ outputs: Int, _ scheme: QuantizationScheme
     ) throws -> Linear.Weights {
-        let layer = LinearLayer(module: module, kind: module, rows: outputs, columns: inputs)
+        let layer = LinearLayer(module: module, rows: outputs, columns: inputs)
         let packed = try PackedWeight(reading: layer, from: checkpoint, scheme: scheme)
         checkpoint.release(module + ".weight_packed")
         guard precision == .fp32 else {

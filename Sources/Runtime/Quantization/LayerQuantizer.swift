@@ -139,7 +139,7 @@ struct LayerQuantizer {
         if let index = outcomes.lazy.compactMap(\.firstNotFinite).first {
             let value = F.load(source.baseAddress! + index * F.bytes)
             throw QuantizationError.notFinite(
-                place: place, tensor: tensor, value: "\(value)",
+                place: place, tensor: tensor, value: value.isNaN ? "NaN" : "\(value)",
                 index: [index / context.columns, index % context.columns],
                 count: outcomes.reduce(0) { $0 + $1.notFinite })
         }

@@ -79,14 +79,10 @@ public struct ModelQuantizer: Sendable {
     }
 
     private static func targets(_ layer: LinearLayer, _ scheme: QuantizationScheme, dtype: DType) -> [TensorInfo] {
-        let groups = scheme.groups(columns: layer.columns)
-        var shapes: [(String, DType, [Int])] = [
-            ("weight_packed", .i32, [layer.rows, scheme.words(layer.columns)]),
-            ("weight_scale", dtype, [layer.rows, groups]),
-            ("weight_shape", .i64, [2]),
-        ]
-        if !scheme.symmetric { shapes.append(("weight_zero_point", .i32, [scheme.words(layer.rows), groups])) }
-        return shapes.map { TensorInfo(name: "\(layer.module).\($0.0)", dtype: $0.1, shape: $0.2)! }
+        // The bias is copied as it stands.
+        layer.tensors(scheme: scheme).filter { $0.name != layer.module + ".bias" }.map {
+            TensorInfo(name: $0.name, dtype: $0.dtypes.count == 1 ? $0.dtypes[0] : dtype, shape: $0.shape)!
+        }
     }
 
     /// What the result will hold, without qualities.
@@ -106,10 +102,7 @@ public struct ModelQuantizer: Sendable {
             url: directory.temporary.appending(path: "model.safetensors"),
             tensors: copies + plans.flatMap(\.targets), metadata: ["format": "pt"])
         for info in copies {
-            // Read once in fp32, which refuses what is not finite, and copied as it stands.
-            _ = try checkpoint.float32(info.name, shape: info.shape)
-            try checkpoint.withBytes(info.name) { try writer.write(info.name, $0) }
-            if !(untiesHead && info.name == "model.embed_tokens.weight") { checkpoint.release(info.name) }
+            try checkpoint.copyFinite(info.name, to: writer)
         }
         var layers: [Layer] = []
         for (index, plan) in plans.enumerated() {
@@ -118,7 +111,7 @@ public struct ModelQuantizer: Sendable {
         }
         try writer.finish()
         try directory.write(configuration.serialized(), to: "config.json")
-        try copyOtherFiles(to: directory.temporary)
+        try checkpoint.copyOtherFiles(to: directory.temporary)
         try directory.commit()
         return summary(layers)
     }
@@ -166,18 +159,6 @@ public struct ModelQuantizer: Sendable {
             QuantizationConfiguration(scheme, observer: method.observer, ignore: ignore).json
         if untiesHead { config["tie_word_embeddings"] = false }
         return .object(config)
-    }
-
-    /// Tokenizer, templates, licence: all but weights and config.json.
-    private func copyOtherFiles(to target: URL) throws {
-        let manager = FileManager.default
-        for name in try manager.contentsOfDirectory(atPath: checkpoint.directory.path).sorted() {
-            let isWeights = name.hasSuffix(".safetensors") || name.hasSuffix(".safetensors.index.json")
-            guard !isWeights, name != "config.json", !name.hasPrefix(".") else { continue }
-            let source = checkpoint.directory.appending(path: name)
-            guard (try? source.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory != true else { continue }
-            try manager.copyItem(at: source.resolvingSymlinksInPath(), to: target.appending(path: name))
-        }
     }
 
     private func report(_ plan: Plan, _ quality: SignalToNoise?) -> Layer {

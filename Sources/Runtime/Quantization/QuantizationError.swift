@@ -13,17 +13,12 @@ public enum QuantizationError: WordedError, Equatable {
     /// The range of a group is too wide for the dtype of its scale.
     case scaleOverflow(place: String, tensor: String, dtype: String, row: Int, group: Int)
     case alreadyQuantized(place: String, method: String)
+    case notQuantized(place: String)
     /// A tensor's dtype is not one that can be quantized.
     case dtype(place: String, tensor: String, dtype: String)
     /// A tensor of a packed layer has another shape or dtype than its scheme says.
     case packedTensor(place: String, tensor: String, expected: String, got: String)
-    case outputExists(path: String)
-    /// `--force` would delete something that is no model directory.
-    case notReplaceable(path: String, problem: String)
-    case outputBusy(path: String)
     case outputIsInput(path: String)
-    /// The operating system refused: its code and message, and what was attempted.
-    case file(path: String, operation: String, code: Int32, message: String)
 
     public struct Layer: Sendable, Equatable {
         public let module: String
@@ -62,20 +57,14 @@ public enum QuantizationError: WordedError, Equatable {
             Wording(
                 place, "the checkpoint is already quantized", expected: "F32, F16 or BF16 weights", got: method,
                 advice: "start from the original checkpoint")
+        case .notQuantized(let place):
+            Wording(place, "the checkpoint is not quantized: config.json has no quantization_config")
         case .dtype(let place, let tensor, let dtype):
             Wording(place, "\(tensor) cannot be quantized", expected: "F32, F16 or BF16", got: dtype)
         case .packedTensor(let place, let tensor, let expected, let got):
             Wording(place, "\(tensor) does not fit its quantization scheme", expected: expected, got: got)
-        case .outputExists(let path):
-            Wording(path, "exists already", advice: "delete it, choose another --output, or replace it with --force")
-        case .notReplaceable(let path, let problem):
-            Wording(path, problem, advice: "--force replaces model directories only; choose another --output")
-        case .outputBusy(let path):
-            Wording(path, "another process is writing this output", advice: "wait for it, or choose another --output")
         case .outputIsInput(let path):
             Wording(path, "the output would replace the checkpoint that is read", advice: "choose another --output")
-        case .file(let path, let operation, let code, let message):
-            Wording(path, "cannot \(operation): \(message) (errno \(code))")
         }
     }
 }

@@ -15,6 +15,19 @@ public enum TraceError: WordedError, Equatable {
     /// A call after `finish()`.
     case finished(path: String)
 
+    /// The output's own failures in this area's type.
+    static func wording<T>(_ body: () throws(FileWriteError) -> T) throws(TraceError) -> T {
+        do {
+            return try body()
+        } catch .exists(let path) {
+            throw .exists(path: path)
+        } catch .isDirectory(let path) {
+            throw .file(path: path, problem: "cannot be written", reason: "it is a directory")
+        } catch {
+            throw .file(path: error.wording.place, problem: "cannot be written", reason: error.wording.problem)
+        }
+    }
+
     public var wording: Wording {
         switch self {
         case .exists(let path):

@@ -15,8 +15,8 @@ public final class TraceWriter: Sendable {
     public let storage: TraceStorage
 
     private let url: URL
+    private let name: AtomicName
     private let temporary: String
-    private let force: Bool
     private let state: Mutex<State>
 
     private struct State: Sendable {
@@ -40,19 +40,19 @@ public final class TraceWriter: Sendable {
         self.level = level
         self.model = model
         self.storage = storage
-        self.force = force
-        guard model.layers >= 0, [model.hidden, model.heads, model.vocabulary].allSatisfy({ (1..<1 << 31).contains($0) })
+        guard model.layers >= 0,
+            [model.hidden, model.heads, model.vocabulary].allSatisfy({ (1..<1 << 31).contains($0) })
         else {
             throw TraceError.rows(
                 place: url.path, problem: "the model's sizes are of no model", expected: "sizes ≥ 1", got: "\(model)")
         }
-        try Self.checkFree(url, force: force)
-        temporary = url.deletingLastPathComponent()
-            .appendingPathComponent(".\(url.lastPathComponent).\(UUID().uuidString.prefix(8)).partial").path
+        name = try TraceError.wording { () throws(FileWriteError) in try AtomicName(file: url, overwrite: force) }
+        temporary = name.temporary
         // HDF5 names no reason when it cannot create a file: ask the system first.
         let descriptor = Foundation.open(temporary, O_CREAT | O_EXCL | O_WRONLY, 0o644)
         guard descriptor >= 0 else {
-            throw TraceError.file(path: url.path, problem: "cannot be created", reason: String(cString: strerror(errno)))
+            throw TraceError.file(
+                path: url.path, problem: "cannot be created", reason: String(cString: strerror(errno)))
         }
         Foundation.close(descriptor)
         do {
@@ -60,13 +60,15 @@ public final class TraceWriter: Sendable {
             state = Mutex(State(file: file))
             try state.withLock { try describe(file, &$0, attributes) }
         } catch {
-            Self.discard(temporary)
+            Self.discard(name.temporary)
             throw error
         }
     }
 
     private func describe(_ file: H5File, _ state: inout State, _ attributes: [String: String]) throws {
-        for (name, value) in attributes.sorted(by: { $0.key < $1.key }) where !name.isEmpty { try file.set(name, value) }
+        for (name, value) in attributes.sorted(by: { $0.key < $1.key }) where !name.isEmpty {
+            try file.set(name, value)
+        }
         try file.set("NX_class", "NXroot")
         try file.set("default", "entry")
         try file.set("format", TraceLayout.format)
@@ -156,7 +158,9 @@ public final class TraceWriter: Sendable {
     public func finish() throws {
         try withState { state in
             // The rest of the state goes first: its owners close what they hold.
-            for name in state.requests.keys.sorted() { try state.requests[name]?.end(status: "unfinished", timings: [:]) }
+            for name in state.requests.keys.sorted() {
+                try state.requests[name]?.end(status: "unfinished", timings: [:])
+            }
             state.requests = [:]
             try state.axes?.close()
             state.axes = nil
@@ -165,12 +169,7 @@ public final class TraceWriter: Sendable {
             try state.file?.flush()
             try state.file?.close()
             state.file = nil
-            try Self.checkFree(url, force: force)
-            guard rename(temporary, url.path) == 0 else {
-                throw TraceError.file(
-                    path: url.path, problem: "the finished trace cannot be put in place",
-                    reason: String(cString: strerror(errno)))
-            }
+            try TraceError.wording { () throws(FileWriteError) in try name.publishFile() }
         }
     }
 
@@ -203,15 +202,6 @@ public final class TraceWriter: Sendable {
                 throw error
             }
         }
-    }
-
-    private static func checkFree(_ url: URL, force: Bool) throws {
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isDirectory) else { return }
-        if isDirectory.boolValue {
-            throw TraceError.file(path: url.path, problem: "cannot be written", reason: "it is a directory")
-        }
-        if !force { throw TraceError.exists(path: url.path) }
     }
 
     /// HDF5 keeps a file open that it could not flush: emptied first, so that a full disk is not full of it.

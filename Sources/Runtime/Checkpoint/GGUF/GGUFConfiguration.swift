@@ -13,7 +13,8 @@ struct GGUFConfiguration {
         let families = ["llama": ("LlamaForCausalLM", "llama"), "qwen2": ("Qwen2ForCausalLM", "qwen2")]
         guard let (className, modelType) = families[architecture] else {
             throw CheckpointError.unsupported(
-                place: file.path, key: "general.architecture", value: printable(architecture), supported: "llama, qwen2")
+                place: file.path, key: "general.architecture", value: printable(architecture), supported: "llama, qwen2"
+            )
         }
         let isLlama = architecture == "llama"
         func key(_ name: String) -> String { "\(architecture).\(name)" }
@@ -70,7 +71,8 @@ struct GGUFConfiguration {
         let special = try GGUFSpecialTokens(file, vocabulary: embedding.rows)
         if let token = special.bos { generation["bos_token_id"] = .integer(token) }
         if let token = special.eos.first {
-            generation["eos_token_id"] = special.eos.count == 1 ? .integer(token) : .array(special.eos.map { .integer($0) })
+            generation["eos_token_id"] =
+                special.eos.count == 1 ? .integer(token) : .array(special.eos.map { .integer($0) })
         }
         if let token = special.padding { generation["pad_token_id"] = .integer(token) }
         for (name, value) in generation.members { config[name] = value }
@@ -88,7 +90,9 @@ struct GGUFConfiguration {
         let linear =
             try file.double("\(architecture).rope.scaling.factor") ?? file.double("\(architecture).rope.scale_linear")
         if let frequencies = file.tensors.first(where: { $0.name == "rope_freqs.weight" }) {
-            guard let scaling = try llama3Scaling(file, frequencies, theta: theta, headDim: headDim) else { return .null }
+            guard let scaling = try llama3Scaling(file, frequencies, theta: theta, headDim: headDim) else {
+                return .null
+            }
             return scaling
         }
         guard type != "none", let linear, linear != 1 else { return .null }

@@ -105,7 +105,8 @@ public final class GGUFFile: Sendable {
                     got: GGUFTensorType.unsupportedName(number))
             }
             guard shape.last! % type.blockSize == 0 else {
-                throw failure("rows are no whole blocks of \(type.name)", expected: "a multiple of \(type.blockSize)",
+                throw failure(
+                    "rows are no whole blocks of \(type.name)", expected: "a multiple of \(type.blockSize)",
                     got: "\(shape.last!)")
             }
             var bytes = shape.last! / type.blockSize

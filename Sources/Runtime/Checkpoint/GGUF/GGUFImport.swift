@@ -114,19 +114,22 @@ public struct GGUFImport: Sendable {
     }
 
     /// Every value must be finite, and stay so in the type that is written.
-    private func check(_ values: UnsafeMutableBufferPointer<Float>, from start: Int, of tensor: GGUFFile.Tensor) throws {
+    private func check(_ values: UnsafeMutableBufferPointer<Float>, from start: Int, of tensor: GGUFFile.Tensor) throws
+    {
         // The least magnitude that rounds to infinity.
-        let limit: Float = switch dtype {
-        case .f16: 65520
-        case .bf16: Float(bitPattern: 0x7F7F_8000)
-        default: .infinity
-        }
+        let limit: Float =
+            switch dtype {
+            case .f16: 65520
+            case .bf16: Float(bitPattern: 0x7F7F_8000)
+            default: .infinity
+            }
         var isBad = false
         for value in values { isBad = isBad || !(value.magnitude < limit) }
         guard isBad, let index = values.firstIndex(where: { !($0.magnitude < limit) }) else { return }
         guard values[index].isFinite else {
             throw CheckpointError.notFinite(
-                path: file.path, name: tensor.name, index: start + index, value: "\(values[index])")
+                path: file.path, name: tensor.name, index: start + index,
+                value: values[index].isNaN ? "NaN" : "\(values[index])")
         }
         throw CheckpointError.tensor(
             path: file.path, name: tensor.name, problem: "holds a value too large for \(dtype.rawValue)",

@@ -8,14 +8,14 @@ struct GGUFPreTokenizer {
     /// Where the file does not say.
     let addsBOS: Bool
 
-    static let known = "default, gpt-2, smollm, llama-bpe, qwen2, deepseek-r1-qwen"
+    static let known = "default, gpt-2, smollm, llama-bpe, llama3, llama-v3, qwen2, deepseek-r1-qwen"
 
     init?(named name: String) {
         switch name {
         case "gpt-2": self.init(Self.byteLevel(useRegex: true))
         case "smollm":
             self.init(Self.sequence([["type": "Digits", "individual_digits": true], Self.byteLevel(useRegex: true)]))
-        case "llama-bpe":
+        case "llama-bpe", "llama3", "llama-v3":
             self.init(Self.words(Self.modern(digits: "{1,3}")), ignoresMerges: true, addsBOS: true)
         case "qwen2": self.init(Self.words(Self.modern(digits: "")), normalizer: ["type": "NFC"])
         case "deepseek-r1-qwen": self.init(Self.words(Self.modern(digits: "")))

@@ -2,18 +2,18 @@
 public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
     case f32 = 0
     case f16 = 1
-    case q4_0 = 2
-    case q4_1 = 3
-    case q8_0 = 8
+    case q40 = 2
+    case q41 = 3
+    case q80 = 8
     case bf16 = 30
 
     public var name: String {
         switch self {
         case .f32: "F32"
         case .f16: "F16"
-        case .q4_0: "Q4_0"
-        case .q4_1: "Q4_1"
-        case .q8_0: "Q8_0"
+        case .q40: "Q4_0"
+        case .q41: "Q4_1"
+        case .q80: "Q8_0"
         case .bf16: "BF16"
         }
     }
@@ -22,7 +22,7 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
     public var blockSize: Int {
         switch self {
         case .f32, .f16, .bf16: 1
-        case .q4_0, .q4_1, .q8_0: 32
+        case .q40, .q41, .q80: 32
         }
     }
 
@@ -31,9 +31,9 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
         switch self {
         case .f32: 4
         case .f16, .bf16: 2
-        case .q4_0: 18
-        case .q4_1: 20
-        case .q8_0: 34
+        case .q40: 18
+        case .q41: 20
+        case .q80: 34
         }
     }
 
@@ -60,7 +60,7 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
         case .f32: _ = FloatConversion.convert(bytes, .f32, into: out)
         case .f16: _ = FloatConversion.convert(bytes, .f16, into: out)
         case .bf16: _ = FloatConversion.convert(bytes, .bf16, into: out)
-        case .q8_0:
+        case .q80:
             for block in 0..<out.count / 32 {
                 let scale = half(block * 34)
                 for i in 0..<32 {
@@ -68,7 +68,7 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
                     target[block &* 32 &+ i] = scale * Float(q)
                 }
             }
-        case .q4_0:
+        case .q40:
             for block in 0..<out.count / 32 {
                 let scale = half(block * 18)
                 for i in 0..<16 {
@@ -77,7 +77,7 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
                     target[block &* 32 &+ i &+ 16] = scale * Float(Int32(pair >> 4) - 8)
                 }
             }
-        case .q4_1:
+        case .q41:
             for block in 0..<out.count / 32 {
                 let scale = half(block * 20)
                 let minimum = half(block * 20 + 2)

@@ -12,7 +12,8 @@ struct GGUFTokenizer {
 
     /// The file's numbers for the types of tokens.
     private enum TokenType: Int {
-        case normal = 1, unknown, control, userDefined, unused, byte
+        case normal = 1
+        case unknown, control, userDefined, unused, byte
     }
 
     init(_ file: GGUFFile, vocabulary: Int, contextLength: Int) throws {
@@ -132,8 +133,10 @@ struct GGUFTokenizer {
             .object([kind: ["id": .string(id), "type_id": .integer(type)]])
         }
         func sequence(_ name: String, _ type: Int) -> [JSONValue] {
-            [before.map { part("SpecialToken", tokens[$0], type) }, part("Sequence", name, type),
-                after.map { part("SpecialToken", tokens[$0], type) }].compactMap { $0 }
+            [
+                before.map { part("SpecialToken", tokens[$0], type) }, part("Sequence", name, type),
+                after.map { part("SpecialToken", tokens[$0], type) },
+            ].compactMap { $0 }
         }
         var special = JSONObject()
         for id in [before, after].compactMap({ $0 }) {

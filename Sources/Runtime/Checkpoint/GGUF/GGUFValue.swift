@@ -10,7 +10,8 @@ enum GGUFValue: Sendable, CustomStringConvertible {
 
     /// The file's numbers for its types.
     enum Kind: UInt32, Sendable {
-        case u8 = 0, i8, u16, i16, u32, i32, f32, bool, string, array, u64, i64, f64
+        case u8 = 0
+        case i8, u16, i16, u32, i32, f32, bool, string, array, u64, i64, f64
 
         /// Bytes a value takes at the least.
         var size: Int {

@@ -8,7 +8,7 @@ struct AtomicFileTests {
     }
 
     @Test func appearsWholeOrNotAtAll() throws {
-        try Fixture.temporary { directory in
+        try temporaryDirectory { directory in
             let url = directory.appendingPathComponent("answer.json")
             try AtomicFile.write("before", to: url)
             let file = try AtomicFile(url)
@@ -18,13 +18,13 @@ struct AtomicFileTests {
             try file.commit()
             #expect(try String(contentsOf: url, encoding: .utf8) == "after")
             #expect(try names(directory) == ["answer.json"])
-            #expect(failure { try file.write("more") }?.contains("closed") == true)
-            #expect(failure { try file.commit() }?.contains("closed") == true)
+            #expect(wording { try file.write("more") }?.contains("closed") == true)
+            #expect(wording { try file.commit() }?.contains("closed") == true)
         }
     }
 
     @Test func leavesNothingWhenGivenUp() throws {
-        try Fixture.temporary { directory in
+        try temporaryDirectory { directory in
             let url = directory.appendingPathComponent("a")
             do {
                 let file = try AtomicFile(url)
@@ -38,7 +38,7 @@ struct AtomicFileTests {
     }
 
     @Test func refusesToReplace() throws {
-        try Fixture.temporary { directory in
+        try temporaryDirectory { directory in
             let url = directory.appendingPathComponent("a")
             try AtomicFile.write("1", to: url, overwrite: false)
             #expect(throws: FileWriteError.exists(path: url.path)) {
@@ -56,7 +56,7 @@ struct AtomicFileTests {
     }
 
     @Test func followsLinksAndKeepsPermissions() throws {
-        try Fixture.temporary { directory in
+        try temporaryDirectory { directory in
             let real = directory.appendingPathComponent("real")
             let link = directory.appendingPathComponent("link")
             try AtomicFile.write("1", to: real)
@@ -71,31 +71,31 @@ struct AtomicFileTests {
     }
 
     @Test func saysWhatFailed() throws {
-        try Fixture.temporary { directory in
+        try temporaryDirectory { directory in
             #expect(throws: FileWriteError.isDirectory(path: directory.path)) {
                 try AtomicFile.write("", to: directory)
             }
             let missing = directory.appendingPathComponent("no/such/a")
-            #expect(failure { try AtomicFile.write("", to: missing) }?.contains("create the directory first") == true)
+            #expect(wording { try AtomicFile.write("", to: missing) }?.contains("create the directory first") == true)
             try AtomicFile.write("", to: directory.appendingPathComponent("file"))
             let under = directory.appendingPathComponent("file/a")
-            #expect(failure { try AtomicFile.write("", to: under) }?.contains("Not a directory") == true)
+            #expect(wording { try AtomicFile.write("", to: under) }?.contains("Not a directory") == true)
             let long = directory.appendingPathComponent(String(repeating: "x", count: 300))
-            #expect(failure { try AtomicFile.write("", to: long) }?.contains("File name too long") == true)
+            #expect(wording { try AtomicFile.write("", to: long) }?.contains("File name too long") == true)
             #expect(try names(directory) == ["file"])
         }
     }
 
     #if os(Linux)
         @Test func fullDevice() throws {
-            let said = failure { try AtomicFile.write("some bytes", to: URL(fileURLWithPath: "/dev/full")) }
+            let said = wording { try AtomicFile.write("some bytes", to: URL(fileURLWithPath: "/dev/full")) }
             #expect(said?.contains("No space left on device") == true, "\(said ?? "")")
             #expect(FileManager.default.fileExists(atPath: "/dev/full"), "a device is never renamed onto")
             try AtomicFile.write("some bytes", to: URL(fileURLWithPath: "/dev/null"))
         }
 
         @Test func fullDisk() throws {
-            try Fixture.temporary { directory in
+            try temporaryDirectory { directory in
                 let mount = directory.appendingPathComponent("small")
                 try FileManager.default.createDirectory(at: mount, withIntermediateDirectories: true)
                 // Where mounting is not allowed, /dev/full above must do.
@@ -103,7 +103,7 @@ struct AtomicFileTests {
                 defer { _ = try? run("umount", mount.path) }
                 let url = mount.appendingPathComponent("a")
                 try AtomicFile.write("before", to: url)
-                let said = failure { try AtomicFile.write(Data(count: 1 << 20), to: url) }
+                let said = wording { try AtomicFile.write(Data(count: 1 << 20), to: url) }
                 #expect(said?.contains("No space left on device") == true, "\(said ?? "")")
                 #expect(try String(contentsOf: url, encoding: .utf8) == "before")
                 #expect(try names(mount) == ["a"], "the temporary file is gone")
@@ -112,7 +112,7 @@ struct AtomicFileTests {
 
         @Test func readOnlyDirectory() throws {
             // Root may write anywhere but into a file system without files to create.
-            let said = failure { try AtomicFile.write("", to: URL(fileURLWithPath: "/proc/self/answer")) }
+            let said = wording { try AtomicFile.write("", to: URL(fileURLWithPath: "/proc/self/answer")) }
             #expect(said?.contains("/proc/self/answer: cannot create a file there") == true, "\(said ?? "")")
         }
 

@@ -28,8 +28,7 @@ struct QuantizationGoldens: Decodable {
     let weights: [String: Weight]
     let cases: [Case]
 
-    static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("Fixtures/quantization")
+    static let directory = fixture("quantization")
 
     static let shared: QuantizationGoldens = {
         let decoder = JSONDecoder()

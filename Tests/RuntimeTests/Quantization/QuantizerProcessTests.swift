@@ -1,0 +1,99 @@
+import Foundation
+import Runtime
+import Testing
+
+/// What needs a process of its own or a disk of its own: a full disk, a kill, and the memory at its peak.
+@Suite(.serialized) struct QuantizerProcessTests {
+    private func files(_ directory: URL) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()
+    }
+
+    @Test func fullDisk() throws {
+        try temporaryDirectory { directory in
+            let model = directory.appending(path: "model")
+            try SparseModel().write(to: model)
+            let quantizer = try ModelQuantizer(
+                Checkpoint(directory: model), scheme: QuantizationScheme(bits: 8, groupSize: 32))
+            let mounted = try Child.withSmallDisk(256) { disk in
+                let output = disk.appending(path: "q")
+                let said = wording { _ = try quantizer.write(to: output) }
+                #expect(
+                    said?.contains(
+                        "No space left on device (errno 28); free some space or choose another disk; nothing was replaced"
+                    ) == true, "got: \(said ?? "written")")
+                let left = try files(disk)
+                #expect(left == [])
+            }
+            guard !mounted, let tool = Child.tool("qquant") else { return }
+            // No mounting here: a limit on the size of files instead. The signal is ignored, so that write fails.
+            let output = directory.appending(path: "q").path
+            let result = try Child.run(
+                "bash", "-c", "trap '' XFSZ; ulimit -f 256; exec \"$@\"", "bash", tool.path, "quantize", model.path,
+                "--output",
+                output, "--bits", "8", "--group-size", "32")
+            #expect(result.status == 1 && result.errors.contains("File too large"), "got: \(result.errors)")
+            #expect(try files(directory) == ["model"])
+        }
+    }
+
+    @Test func importOnAFullDisk() throws {
+        _ = try Child.withSmallDisk(64) { disk in
+            let said = wording {
+                _ = try GGUFImport(url: fixture("gguf/llama.gguf")).write(to: disk.appending(path: "m"))
+            }
+            #expect(said?.contains("No space left on device") == true, "got: \(said ?? "written")")
+            let left = try files(disk)
+            #expect(left == [])
+        }
+    }
+
+    /// Killed at any moment, nothing stands under the output's name, and the next run is not disturbed by what is left.
+    @Test(.enabled(if: Child.tool("qquant") != nil, "the tools were not built"))
+    func killedInTheMiddle() throws {
+        let tool = try #require(Child.tool("qquant"))
+        try temporaryDirectory { directory in
+            let model = directory.appending(path: "model")
+            try SparseModel(hidden: 512, intermediate: 2048, layers: 24).write(to: model)
+            let output = directory.appending(path: "q")
+            let command = [tool.path, "quantize", model.path, "--output", output.path, "--bits", "4"]
+            var killed = 0
+            for delay in [0, 10, 40, 80, 160] {
+                let (process, _) = try Child.start(command)
+                while process.isRunning, try files(directory).count == 1 + killed { usleep(500) }
+                usleep(UInt32(delay) * 1000)
+                kill(process.processIdentifier, SIGKILL)
+                process.waitUntilExit()
+                guard process.terminationReason == .uncaughtSignal else { break }
+                killed += 1
+                #expect(!FileManager.default.fileExists(atPath: output.path), "killed after \(delay) ms")
+                #expect(
+                    try files(directory).allSatisfy { $0 == "model" || ($0.hasPrefix(".q.") && $0.hasSuffix(".tmp")) })
+            }
+            #expect(killed > 0, "each run was over before it was killed")
+            try? FileManager.default.removeItem(at: output)
+            #expect(
+                try Child.run(tool.path, "quantize", model.path, "--output", output.path, "--bits", "4").status == 0)
+            try Checkpoint(directory: output).validate()
+        }
+    }
+
+    /// The bound of issue 2: the largest tensor ×4 + 200 MB. The model is far larger than that.
+    @Test(.enabled(if: Child.tool("qquant") != nil, "the tools were not built"))
+    func memoryAtItsPeak() throws {
+        let tool = try #require(Child.tool("qquant"))
+        try temporaryDirectory { directory in
+            let model = directory.appending(path: "model")
+            let size = SparseModel(hidden: 1024, intermediate: 4096, layers: 16)
+            try size.write(to: model)
+            let bound = size.largest * 4 + 200_000_000
+            #expect(size.byteCount > 2 * bound)
+            let output = directory.appending(path: "q").path
+            #expect(try Child.run(tool.path, "quantize", model.path, "--output", output, "--bits", "4").status == 0)
+            var usage = rusage()
+            getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &usage)
+            // In KiB on Linux, and of the largest child that there was.
+            let peak = usage.ru_maxrss * 1024
+            #expect(peak > 0 && peak < bound, "peak \(peak), bound \(bound)")
+        }
+    }
+}
