@@ -3,7 +3,7 @@ import Foundation
 import Runtime
 import ToolSupport
 
-struct Dequantize: AsyncParsableCommand {
+struct Dequantize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Turn a quantized checkpoint back into a plain one.",
         discussion: """
@@ -31,8 +31,8 @@ struct Dequantize: AsyncParsableCommand {
         throw ValidationError("--dtype: expected f16, bf16 or f32, got \(dtype)")
     }
 
-    func run() async throws {
-        try await reportingErrors {
+    func run() throws {
+        try reportingErrors {
             let checkpoint = try Checkpoint(directory: URL(fileURLWithPath: model))
             let dequantizer = try ModelDequantizer(
                 checkpoint, dtype: dtype.map { DType(rawValue: $0.uppercased())! })
