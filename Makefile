@@ -8,7 +8,7 @@ RUN     ?= Reports/demo
 BIN     := .build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test parity lint format clean
+.PHONY: help setup build model quantize infer bench demo test engine peers shape-model lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,17 @@ demo: infer bench ## All of it: set up, build, fetch, quantize, answer, measure,
 test: setup ## Build and run all tests (release: the kernels need the optimiser)
 	swift build -c release --build-tests
 	swift test -c release --skip-build
+
+engine: quantize ## Measure prefill and decode of the quantized model
+	$(BIN)/qbench engine $(OUTPUT)
+
+PEERS_PYTHON := .cache/peers/bin/python
+peers: model ## Measure llama.cpp and ours side by side, into Reports/peers.md (PEERS="MODEL…")
+	@scripts/peers/setup.sh .cache/peers
+	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(MODEL))
+
+shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, for speed and memory
+	@python3 scripts/peers/shape_model.py models/shape-1.5B
 
 clean: ## Remove build products and downloaded models
 	rm -rf .build models Reports/demo .cache

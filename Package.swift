@@ -40,6 +40,7 @@ let package = Package(
                 "Runtime", "Yams",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
+        .target(name: "Benchmark", dependencies: ["Runtime", "QDashboard", "Reporting"]),
 
         // Tools: flags, validation, exit codes. ToolSupport holds what the three have in common.
         .target(name: "ToolSupport", dependencies: ["Runtime", argumentParser]),
@@ -47,10 +48,11 @@ let package = Package(
         .executableTarget(
             name: "qinfer", dependencies: ["Runtime", "QDashboard", "Reporting", "ToolSupport", argumentParser]),
         .executableTarget(
-            name: "qbench", dependencies: ["Runtime", "QDashboard", "Reporting", "ToolSupport", argumentParser]),
+            name: "qbench",
+            dependencies: ["Runtime", "QDashboard", "Reporting", "Benchmark", "ToolSupport", argumentParser]),
 
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
-        .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
+        .testTarget(name: "RuntimeTests", dependencies: ["Runtime", crypto]),
         .testTarget(name: "QDashboardTests", dependencies: ["QDashboard"]),
         .testTarget(
             name: "ReportingTests",

@@ -33,7 +33,8 @@ public struct EngineFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Longest sequence. (default: the model's own limit)", valueName: "tokens"))
     public var context: Int?
 
-    @Option(help: "Chat template: chatml, llama3, deepseek-r1, mistral. (default: recognised from the checkpoint)")
+    @Option(
+        help: "Chat template: chatml, llama3, llama3.1, deepseek-r1, mistral. (default: recognised from the checkpoint)")
     public var chatTemplate: String?
 
     public init() {}

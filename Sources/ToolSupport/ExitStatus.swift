@@ -17,11 +17,25 @@ public func note(_ text: String) {
 public func reportingErrors<Result>(_ body: () async throws -> Result) async throws -> Result {
     do {
         return try await body()
-    } catch let error as any WordedError {
-        note("error: \(error)")
-        throw ExitCode.failed
-    } catch let error as CocoaError {
-        note("error: \(error.localizedDescription)")
-        throw ExitCode.failed
+    } catch {
+        throw reported(error)
     }
+}
+
+/// Runs a command's body that does not wait; see the other `reportingErrors`.
+public func reportingErrors<Result>(_ body: () throws -> Result) throws -> Result {
+    do {
+        return try body()
+    } catch {
+        throw reported(error)
+    }
+}
+
+private func reported(_ error: any Error) -> any Error {
+    switch error {
+    case let error as any WordedError: note("error: \(error)")
+    case let error as CocoaError: note("error: \(error.localizedDescription)")
+    default: return error
+    }
+    return ExitCode.failed
 }

@@ -1,18 +1,21 @@
 import ArgumentParser
 import Foundation
 import Reporting
+import ToolSupport
 
 /// `qbench compare`: whether a candidate is slower than a baseline.
 struct CompareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare", abstract: "Say whether a run is slower than a baseline, and whether that can be known.",
         discussion: """
-            A regression is significant (Mann–Whitney, two-sided), larger than both --effect and the noise that the runs
-            recorded, and confirmed by a second run. Exit code 0: no change, or faster. 1: regressed. 3: inconclusive.
+            A regression is significant (Mann–Whitney, two-sided), larger than both
+            --effect and the noise that the runs recorded, and confirmed by a second
+            run. Status 0: no change, or faster. 1: regressed. 3: inconclusive.
 
             EXAMPLES
               qbench compare Reports/a/results.json Reports/b/results.json
-              qbench compare Reports/a/results.json Reports/b/results.json --confirm again.json
+              qbench compare Reports/a/results.json Reports/b/results.json \\
+                --confirm Reports/c/results.json
             """)
 
     @Argument(help: ArgumentHelp("The run to compare with.", valueName: "baseline.json"))
@@ -36,11 +39,13 @@ struct CompareCommand: ParsableCommand {
     }
 
     func run() throws {
-        let comparison = Comparison(
-            baseline: try BenchmarkResults(contentsOf: URL(fileURLWithPath: baseline)),
-            candidate: try BenchmarkResults(contentsOf: URL(fileURLWithPath: candidate)),
-            confirmation: try confirm.map { try BenchmarkResults(contentsOf: URL(fileURLWithPath: $0)) },
-            test: RegressionTest(alpha: alpha, smallestEffect: effect))
+        let comparison = try reportingErrors {
+            Comparison(
+                baseline: try BenchmarkResults(contentsOf: URL(fileURLWithPath: baseline)),
+                candidate: try BenchmarkResults(contentsOf: URL(fileURLWithPath: candidate)),
+                confirmation: try confirm.map { try BenchmarkResults(contentsOf: URL(fileURLWithPath: $0)) },
+                test: RegressionTest(alpha: alpha, smallestEffect: effect))
+        }
         print(comparison.text(), terminator: "")
         switch comparison.verdict {
         case .noChange, .improved: break

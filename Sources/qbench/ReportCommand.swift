@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Reporting
+import ToolSupport
 
 /// `qbench report`: makes the readable reports from recorded results.
 struct ReportCommand: ParsableCommand {
@@ -11,7 +12,8 @@ struct ReportCommand: ParsableCommand {
 
             EXAMPLES
               qbench report Reports/run/results.json --output Reports/run --force
-              qbench report Reports/run/results.json --output R --kpi Datasets/kpi.yaml
+              qbench report Reports/run/results.json --output Reports/strict \\
+                --kpi Datasets/kpi.yaml
             """)
 
     @Argument(help: ArgumentHelp("What qbench run recorded.", valueName: "results.json"))
@@ -29,7 +31,9 @@ struct ReportCommand: ParsableCommand {
     @Flag(help: "Replace reports that exist.")
     var force = false
 
-    func run() throws {
+    func run() throws { try reportingErrors(write) }
+
+    private func write() throws {
         let source = URL(fileURLWithPath: results)
         var read = try BenchmarkResults(contentsOf: source)
         if let kpi { read.targets = try KPIFile.read(URL(fileURLWithPath: kpi)) }

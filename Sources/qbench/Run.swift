@@ -1,21 +1,23 @@
 import ArgumentParser
+import Benchmark
 import Foundation
 import QDashboard
 import Reporting
 import Runtime
-import Synchronization
 import ToolSupport
 
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Answer a dataset, measure it against the KPI targets, and report.",
         discussion: """
-            Writes results.json, report.md, report.html and junit.xml. Ends with status 1 where a target is missed and
-            --strict is given.
+            Writes results.json, report.md, report.html and junit.xml.
 
             EXAMPLES
-              qbench run models/SmolLM2-135M-Instruct-int4 --dataset Datasets/recorded --kpi Datasets/kpi.yaml --output Reports/demo
-              qbench run models/SmolLM2-135M-Instruct-int4 --reference models/SmolLM2-135M-Instruct --dataset Datasets/recorded --kpi Datasets/kpi.yaml --output Reports/demo --force
+              qbench run models/SmolLM2-int4 --dataset Datasets/recorded \\
+                --kpi Datasets/kpi.yaml --output Reports/run
+              qbench run models/SmolLM2-int4 --dataset Datasets/recorded \\
+                --kpi Datasets/kpi.yaml --output Reports/server \\
+                --scenario server --rate 4 --reference models/SmolLM2
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")
@@ -30,8 +32,15 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Directory to write.", valueName: "dir"))
     var output: String
 
-    @Option(help: "single-stream: one request at a time; offline: all at once.")
+    @Option(
+        help: "single-stream: one at a time; multi-stream: eight at a time; server: at --rate; offline: all at once.")
     var scenario = Scenario.offline
+
+    @Option(help: ArgumentHelp("Mean arrivals of the server scenario (Poisson).", valueName: "requests/s"))
+    var rate: Double?
+
+    @Option(help: "Of the server scenario's arrivals.")
+    var seed: UInt64 = 0
 
     @Option(help: ArgumentHelp("A full-precision checkpoint to compare answers and tokens with.", valueName: "dir"))
     var reference: String?
@@ -60,9 +69,8 @@ struct RunCommand: AsyncParsableCommand {
     @OptionGroup var engine: EngineFlags
 
     func validate() throws {
-        guard scenario == .offline || scenario == .singleStream else {
-            throw ValidationError("--scenario: expected offline or single-stream, got \(scenario.rawValue)")
-        }
+        if scenario == .server, rate == nil { throw ValidationError("--scenario server needs --rate") }
+        if let rate, !(rate > 0 && rate.isFinite) { throw ValidationError("--rate: expected more than 0, got \(rate)") }
         guard agreementRequests >= 1, agreementTexts >= 1 else {
             throw ValidationError("--agreement-requests and --agreement-texts: expected at least 1")
         }
@@ -75,22 +83,31 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     private func measure() async throws -> KPIEvaluation {
+        let directory = URL(fileURLWithPath: output, isDirectory: true)
         let targets = try KPIFile.read(URL(fileURLWithPath: kpi))
         let requests = try Self.requests(dataset, limit: limit)
-        let measured = try Measurement(self, model: model, requests: requests, options: engine.options)
+        try ReportFiles.check(directory, overwrite: force)
+        let benchmark = SnapshotBenchmark(
+            model: URL(fileURLWithPath: model), engine: engine.options, chatTemplate: engine.chatTemplate,
+            prompts: URL(fileURLWithPath: prompts), language: language,
+            load: Load(scenario, requestsPerSecond: rate ?? 1, seed: seed))
+        let progress = Progress("requests", total: requests.count)
+        let measured = try benchmark.run(requests) { progress.update($0) }
+        progress.finish()
         var quality: [QualityMeasure] = []
-        var notes = ["Accuracy is agreement with the reference model: no claim that its answers are right."]
+        var notes = ["No --reference was given, so no agreement was measured."]
         if let reference {
+            notes = ["Accuracy is agreement with the reference model: no claim that its answers are right."]
+            var other = benchmark
+            other.model = URL(fileURLWithPath: reference)
             let step = max(1, requests.count / agreementRequests)
             let sample = requests.indices.filter { $0.isMultiple(of: step) }.prefix(agreementRequests).map { requests[$0] }
-            quality = try await measured.agreement(
-                with: reference, on: sample, self, texts: agreementTexts)
-        } else {
-            notes = ["No --reference was given, so no agreement was measured."]
+            quality = try await Agreement(of: benchmark, with: other, texts: agreementTexts).measure(measured, on: sample)
         }
-        let results = measured.results(self, quality: quality, targets: targets, notes: notes)
-        let written = try ReportFiles.write(
-            results, to: URL(fileURLWithPath: output, isDirectory: true), source: nil, overwrite: force)
+        let results = try benchmark.results(
+            measured, dataset: RunConfiguration.Dataset(path: dataset, digest: nil, items: requests.count),
+            quality: quality, targets: targets, notes: notes)
+        let written = try ReportFiles.write(results, to: directory, overwrite: force)
         let evaluation = KPIEvaluation(results)
         let colour = VerdictTable.wantsColour(
             isTerminal: isatty(STDOUT_FILENO) == 1, environment: ProcessInfo.processInfo.environment)
@@ -102,6 +119,7 @@ struct RunCommand: AsyncParsableCommand {
     /// All requests of the folder's recordings, in the order of the files' names.
     static func requests(_ folder: String, limit: Int?) throws -> [AnalysisRequest] {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".jsonl") }
+        guard !names.isEmpty else { throw BenchmarkError.noRecordings(folder: folder) }
         let reader = try RequestReader(paths: names.sorted().map { folder + "/" + $0 })
         var requests: [AnalysisRequest] = []
         while requests.count < limit ?? .max, let item = try reader.next() {

@@ -8,8 +8,9 @@ struct Generate: AsyncParsableCommand {
         abstract: "Continue one prompt.",
         discussion: """
             EXAMPLES
-              qinfer generate models/SmolLM2-135M-Instruct --prompt "The Qubic network is" --max-tokens 40
-              qinfer generate models/SmolLM2-135M-Instruct --chat --prompt "What is a quorum?" --temperature 0.7 --seed 1
+              qinfer generate models/SmolLM2 --prompt "The Qubic network is"
+              qinfer generate models/SmolLM2 --chat --prompt "What is a quorum?" \\
+                --temperature 0.7 --seed 1
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")

@@ -3,12 +3,12 @@ import Foundation
 import Runtime
 import ToolSupport
 
-struct Inspect: AsyncParsableCommand {
+struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a trace holds, and whether it is whole.",
         discussion: """
-            Lists requests, shapes, versions and per-layer norms; names missing datasets and values that are no numbers.
-            Ends with status 1 if the trace is not complete.
+            Lists requests, shapes, versions and per-layer norms; names datasets that
+            are missing and values that are no numbers. Status 1: not complete.
 
             EXAMPLES
               qinfer inspect trace.h5
@@ -21,8 +21,8 @@ struct Inspect: AsyncParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    func run() async throws {
-        let summary = try await reportingErrors {
+    func run() throws {
+        let summary = try reportingErrors {
             let summary = try TraceSummary(TraceFile(url: URL(fileURLWithPath: trace)))
             if json {
                 let encoder = JSONEncoder()

@@ -5,16 +5,18 @@ import Runtime
 import Synchronization
 import ToolSupport
 
-struct Run: AsyncParsableCommand {
+struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Answer recorded snapshots.",
         discussion: """
-            Writes results.jsonl (the answers, the same bytes in every run), timings.jsonl and rejected.jsonl. Ends with
-            status 2 where records were rejected.
+            Writes results.jsonl (the answers, the same bytes in every run),
+            timings.jsonl and rejected.jsonl. Status 2: records were rejected.
 
             EXAMPLES
-              qinfer run models/SmolLM2-135M-Instruct --snapshots Datasets/recorded/latest_stats.jsonl --output Reports/run
-              qinfer run models/SmolLM2-135M-Instruct-int4 --snapshots Datasets/recorded/*.jsonl --output Reports/run --resume
+              qinfer run models/SmolLM2 --snapshots Datasets/recorded/*.jsonl \\
+                --output Reports/run
+              qinfer run models/SmolLM2 --snapshots Datasets/recorded/*.jsonl \\
+                --output Reports/run --stages 3 --resume
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")
@@ -54,8 +56,8 @@ struct Run: AsyncParsableCommand {
         if resume && trace != nil { throw ValidationError("--trace cannot go on with --resume: a trace is written whole") }
     }
 
-    func run() async throws {
-        let counts = try await reportingErrors { try answerAll() }
+    func run() throws {
+        let counts = try reportingErrors { try answerAll() }
         note("\(counts.answers) answered, \(counts.rejected) rejected: \(output)/results.jsonl")
         if counts.rejected > 0 { throw ExitCode.doneWithRejections }
     }

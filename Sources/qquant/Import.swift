@@ -3,14 +3,14 @@ import Foundation
 import Runtime
 import ToolSupport
 
-struct Import: AsyncParsableCommand {
+struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Turn a GGUF file into a Hugging Face directory.",
         discussion: """
             Reads GGUF v2 and v3 with F32, F16, BF16, Q8_0, Q4_0 and Q4_1 tensors.
 
             EXAMPLES
-              qquant import SmolLM2-135M-Instruct.Q4_1.gguf --output models/SmolLM2-135M-Instruct
+              qquant import SmolLM2-135M-Instruct.Q4_1.gguf --output models/SmolLM2
               qquant import model.gguf --output models/model --dtype bf16 --force
             """)
 
@@ -32,8 +32,8 @@ struct Import: AsyncParsableCommand {
         }
     }
 
-    func run() async throws {
-        try await reportingErrors {
+    func run() throws {
+        try reportingErrors {
             let source = try GGUFImport(url: URL(fileURLWithPath: file), dtype: DType(rawValue: dtype.uppercased())!)
             for line in source.notes { note("note: \(line)") }
             let progress = Progress("parameters", total: source.parameters)

@@ -3,16 +3,18 @@ import Foundation
 import Runtime
 import ToolSupport
 
-struct Quantize: AsyncParsableCommand {
+struct Quantize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Quantize a checkpoint to int8 or int4.",
         discussion: """
-            The result is a Hugging Face directory in compressed-tensors' pack-quantized format, which transformers and
-            vLLM load. Embedding and norms stay as they are.
+            The result is a Hugging Face directory in compressed-tensors'
+            pack-quantized format, which transformers and vLLM load. Embedding and
+            norms stay as they are.
 
             EXAMPLES
-              qquant quantize models/SmolLM2-135M-Instruct --output models/SmolLM2-int4 --bits 4 --group-size 64
-              qquant quantize models/SmolLM2-135M-Instruct --output models/SmolLM2-int8 --bits 8 --group-size channel --dry-run
+              qquant quantize models/SmolLM2 --output models/SmolLM2-int4 --bits 4
+              qquant quantize models/SmolLM2 --output models/SmolLM2-int8 \\
+                --bits 8 --group-size channel --dry-run
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")
@@ -56,8 +58,8 @@ struct Quantize: AsyncParsableCommand {
         guard method == "rtn" else { throw ValidationError("--method: expected rtn, got \(method)") }
     }
 
-    func run() async throws {
-        try await reportingErrors {
+    func run() throws {
+        try reportingErrors {
             let scheme = QuantizationScheme(
                 bits: bits, symmetric: symmetry == .symmetric, groupSize: Int(groupSize))
             let checkpoint = try Checkpoint(directory: URL(fileURLWithPath: model))

@@ -74,64 +74,22 @@ static void product(const float *const *rows, int32_t queries, const void *b, in
     }
 }
 
-/// `count` queries of one KV head, from query `first` on. scratch: [QUERIES, pages, QK_PAGE].
-static void attend_queries(const qk_attention *a, float *scratch, int32_t kv_head, int32_t first, int32_t count) {
-    qk_query queries[QUERIES];
-    const float *rows[QUERIES];
-    float *scores[QUERIES], *outputs[QUERIES];
-    int32_t pages = qk_page_count(qk_query_at(a, kv_head, first + count - 1).positions), head_dim = a->head_dim;
-    for (int32_t i = 0; i < count; i++) {
-        queries[i] = qk_query_at(a, kv_head, first + i);
-        rows[i] = queries[i].q;
-        scores[i] = scratch + (int64_t)i * pages * QK_PAGE;
-        outputs[i] = queries[i].out;
-        memset(scores[i], 0, (size_t)pages * QK_PAGE * sizeof(float));
-        memset(outputs[i], 0, (size_t)head_dim * sizeof(float));
-    }
-
-    for (int32_t page = 0; page < pages; page++) {
-        const void *keys = qk_page_head(a, a->key_pages[page], kv_head);
-        float *to[QUERIES];
-        for (int32_t i = 0; i < count; i++) to[i] = scores[i] + page * QK_PAGE;
-        product(rows, count, keys, QK_PAGE, 0, head_dim, to, QK_PAGE, a->type);
-    }
-    __m256 scale = _mm256_set1_ps(a->scale);
-    for (int32_t i = 0; i < count; i++) {
-        for (int32_t p = 0; p < pages * QK_PAGE; p += 8) {
-            _mm256_storeu_ps(scores[i] + p, _mm256_mul_ps(scale, _mm256_loadu_ps(scores[i] + p)));
-        }
-        qk_avx2_softmax(scores[i], queries[i].positions);
-        qk_keep_pattern(a, &queries[i], scores[i]);
-    }
-
-    // The first query sees least: up to there all go together, then each to its own end.
-    for (int32_t page = 0; page < pages; page++) {
-        const void *values = qk_page_head(a, a->value_pages[page], kv_head);
-        const float *probabilities[QUERIES];
-        for (int32_t i = 0; i < count; i++) probabilities[i] = scores[i] + page * QK_PAGE;
-        int32_t shared = qk_page_positions(queries[0].positions, page);
-        product(probabilities, count, values, head_dim, 0, shared, outputs, head_dim, a->type);
-        for (int32_t i = 0; i < count; i++) {
-            int32_t seen = qk_page_positions(queries[i].positions, page);
-            product(probabilities + i, 1, values, head_dim, shared, seen, outputs + i, head_dim, a->type);
-        }
-    }
+static void multiply(float *x, float factor, int32_t n) {
+    __m256 factors = _mm256_set1_ps(factor);
+    for (int32_t i = 0; i < n; i += 8) _mm256_storeu_ps(x + i, _mm256_mul_ps(factors, _mm256_loadu_ps(x + i)));
 }
+
+#define softmax qk_avx2_softmax
+#include "../shared/attend.h"
 
 void qk_avx2_attend(const qk_attention *a, float *scratch, int32_t token_begin, int32_t token_end, int32_t head_begin,
                     int32_t head_end) {
-    int32_t ratio = a->heads / a->kv_heads;
-    for (int32_t kv_head = head_begin; kv_head < head_end; kv_head++) {
-        int32_t last = token_end * ratio;
-        for (int32_t i = token_begin * ratio; i < last; i += QUERIES) {
-            attend_queries(a, scratch, kv_head, i, last - i < QUERIES ? last - i : QUERIES);
-        }
-    }
+    attend(a, scratch, token_begin, token_end, head_begin, head_end);
 }
 
 size_t qk_avx2_attention_scratch(int32_t positions, int32_t heads, int32_t kv_heads, int32_t head_dim) {
     (void)heads, (void)kv_heads, (void)head_dim;
-    return (size_t)QUERIES * (size_t)qk_page_count(positions) * QK_PAGE;
+    return attend_scratch(positions);
 }
 
 /// Keys are scattered, one position in each dimension's row; values are copied.

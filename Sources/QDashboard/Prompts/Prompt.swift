@@ -81,7 +81,20 @@ public struct Prompt: Sendable, Equatable {
     ///
     /// Throws what `render` throws, and `PromptError.templateDropsText`.
     public func prepared(for template: ChatTemplate) throws -> PreparedPrompt {
-        try prepared { try template.render($0, addGenerationPrompt: true) }
+        try prepared {
+            try template.render(
+                template.takesSystemMessage ? $0 : Self.withoutSystem($0), addGenerationPrompt: true)
+        }
+    }
+
+    /// The system message put before the user's first one, for templates that know none.
+    private static func withoutSystem(_ messages: [ChatMessage]) -> [ChatMessage] {
+        guard let system = messages.first, system.role == "system" else { return messages }
+        var rest = Array(messages.dropFirst())
+        if let user = rest.firstIndex(where: { $0.role == "user" }) {
+            rest[user].content = system.content + "\n\n" + rest[user].content
+        }
+        return rest
     }
 
     /// As above, with the rendering given: messages to text, the beginning of the assistant's turn included.

@@ -37,17 +37,7 @@ public enum ReportFiles {
         ] {
             files.append((directory.appendingPathComponent(name), Data(text.utf8)))
         }
-        var isDirectory: ObjCBool = false
-        if FileManager.default.fileExists(atPath: directory.path, isDirectory: &isDirectory), !isDirectory.boolValue {
-            throw ReportingError.invalidValue(
-                place: directory.path, problem: "is not a directory", expected: "a directory to write into",
-                got: "a file")
-        }
-        if !overwrite {
-            for (url, _) in files where FileManager.default.fileExists(atPath: url.path) {
-                throw FileWriteError.exists(path: url.path)
-            }
-        }
+        try check(directory, overwrite: overwrite, names: files.map(\.0.lastPathComponent))
         do {
             try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         } catch {
@@ -56,5 +46,19 @@ public enum ReportFiles {
         }
         for (url, data) in files { try AtomicFile.write(data, to: url, overwrite: overwrite) }
         return files.map(\.0)
+    }
+
+    /// Whether `write` may write there: asked before a run that takes minutes.
+    public static func check(_ directory: URL, overwrite: Bool, names: [String] = Self.names) throws {
+        var isDirectory: ObjCBool = false
+        if FileManager.default.fileExists(atPath: directory.path, isDirectory: &isDirectory), !isDirectory.boolValue {
+            throw ReportingError.invalidValue(
+                place: directory.path, problem: "is not a directory", expected: "a directory to write into",
+                got: "a file")
+        }
+        for name in names where !overwrite {
+            let url = directory.appendingPathComponent(name)
+            if FileManager.default.fileExists(atPath: url.path) { throw FileWriteError.exists(path: url.path) }
+        }
     }
 }

@@ -28,7 +28,8 @@ public final class Engine: Sendable {
     public let tokenizer: Tokenizer?
     public let partition: Partition
     public let options: EngineOptions
-    public let kernelSet: String
+    public var kernelSet: String { kernels.name }
+    public let kernels: KernelSet
     public let threadsPerStage: Int
     /// Positions that one sequence may have.
     public let context: Int
@@ -56,7 +57,7 @@ public final class Engine: Sendable {
         self.tokenizer = tokenizer
         self.options = options
         let kernels = try KernelSet.select(options.kernels)
-        kernelSet = kernels.name
+        self.kernels = kernels
         partition = try Partition(model, stages: options.stages)
         context = min(options.context ?? model.contextLength, model.contextLength)
         let pages = options.cacheBytes / KVCache.bytesPerPage(model, options.cachePrecision)
@@ -70,7 +71,7 @@ public final class Engine: Sendable {
         let threads = options.threadsPerStage ?? max(1, cores / options.stages)
         threadsPerStage = threads
         // Where stages and threads outnumber the cores, a spinning worker would only be in a busy one's way.
-        let spins = threads * options.stages > cores ? 50 : 4_000
+        let spins = threads * options.stages > cores ? 50 : 20_000
 
         let count = options.stages
         let links = (0..<count).map { _ in Channel<StageMessage>(capacity: 2 * count) }
@@ -152,6 +153,9 @@ public final class Engine: Sendable {
 
     /// What each stage has done so far.
     public var usage: [StageUsage] { stages.map(\.currentUsage) }
+
+    /// Begins to count the stages' work anew, e.g. after a warm-up.
+    public func resetUsage() { for stage in stages { stage.resetUsage() } }
 
     private static func validate(_ options: EngineOptions) throws {
         func atLeastOne(_ name: String, _ value: Int) throws {

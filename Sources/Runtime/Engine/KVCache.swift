@@ -39,7 +39,10 @@ final class KVCache: @unchecked Sendable {
 
     deinit { munmap(base, max(1, byteCount)) }
 
-    var byteCount: Int { pages * layers * 2 * bytesPerHalf }
+    private var byteCount: Int { byteCount(pages: pages) }
+
+    /// Bytes of the first pages.
+    func byteCount(pages: Int) -> Int { pages * layers * 2 * bytesPerHalf }
 
     /// Keys of a page, transposed: [kvHeads, headDim, 64].
     func keys(page: Int, layer: Int) -> UnsafeMutableRawPointer {

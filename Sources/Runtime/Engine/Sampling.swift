@@ -69,11 +69,30 @@ public struct Sampling: Sendable, Equatable {
     }
 }
 
-/// The index of the largest value; the first of equals.
+/// The first index of the greatest value.
 func argmax(_ values: UnsafeBufferPointer<Float>) -> Int32 {
-    var best = 0
-    for index in values.indices where values[index] > values[best] { best = index }
-    return Int32(best)
+    let base = UnsafeRawPointer(values.baseAddress!)
+    var greatest = SIMD16<Float>(repeating: -.infinity)
+    let whole = values.count / 16 * 16
+    for index in stride(from: 0, to: whole, by: 16) {
+        let lanes = base.loadUnaligned(fromByteOffset: index * 4, as: SIMD16<Float>.self)
+        greatest.replace(with: lanes, where: lanes .> greatest)
+    }
+    var top = greatest.max()
+    for index in whole..<values.count where values[index] > top { top = values[index] }
+    return Int32(values.firstIndex(of: top) ?? 0)
+}
+
+/// Whether no value is infinite or NaN.
+func allFinite(_ values: UnsafeBufferPointer<Float>) -> Bool {
+    let base = UnsafeRawPointer(values.baseAddress!)
+    // x·0 is 0 for every number, and NaN for what is none.
+    var sum = SIMD16<Float>(repeating: 0)
+    let whole = values.count / 16 * 16
+    for index in stride(from: 0, to: whole, by: 16) {
+        sum += base.loadUnaligned(fromByteOffset: index * 4, as: SIMD16<Float>.self) * 0
+    }
+    return sum.sum() == 0 && values[whole...].allSatisfy(\.isFinite)
 }
 
 /// log Σ exp(values), in double precision, in order.

@@ -9,16 +9,14 @@ final class Compute {
     let kernels: KernelSet
     let pool: ThreadPool
     private var quantized = QuantizedRows()
-    private var attentionScratch: [AlignedBuffer<Float>]
-    private var keyPages: [UnsafeMutableRawPointer?] = []
-    private var valuePages: [UnsafeMutableRawPointer?] = []
+    private var attention: AttentionScratch
 
-    private var table: qk_kernels { kernels.table.pointee }
+    var table: qk_kernels { kernels.table.pointee }
 
     init(kernels: KernelSet, threads: Int, spins: Int = 4_000) {
         self.kernels = kernels
         pool = ThreadPool(threads: threads, spins: spins)
-        attentionScratch = (0..<threads).map { _ in AlignedBuffer(count: 0) }
+        attention = AttentionScratch(threads: threads)
     }
 
     // MARK: Linear layers
@@ -46,37 +44,90 @@ final class Compute {
                 denseProduct(weights, x.rows.slice(segment), into: out.slice(segment), pool: pool)
             }
         case .packed(let weights):
-            if x.quantizedGroup != weights.group {
-                quantize(x.rows, group: weights.group)
-                x.quantizedGroup = weights.group
+            quantize(&x, group: weights.group)
+            product(PackedProduct(weights, out), nil, nil)
+        }
+        add(layer.bias, to: out)
+    }
+
+    /// Two or three layers of the same input: where they are packed alike, the threads meet once for all of them.
+    func apply(
+        _ first: Linear, _ second: Linear, _ third: Linear? = nil, to x: inout Input, into firstOut: Rows,
+        _ secondOut: Rows, _ thirdOut: Rows? = nil
+    ) {
+        guard let one = PackedProduct(first, firstOut), let two = PackedProduct(second, secondOut),
+            one.weights.group == two.weights.group
+        else {
+            apply(first, to: &x, into: firstOut)
+            apply(second, to: &x, into: secondOut)
+            if let third, let thirdOut { apply(third, to: &x, into: thirdOut) }
+            return
+        }
+        quantize(&x, group: one.weights.group)
+        var three: PackedProduct?
+        if let third, let thirdOut {
+            three = PackedProduct(third, thirdOut)
+            if three?.weights.group != one.weights.group {
+                three = nil
+                apply(third, to: &x, into: thirdOut)
+                quantize(&x, group: one.weights.group)
             }
-            product(weights, into: out)
         }
-        if let bias = layer.bias {
-            for row in 0..<out.rows { table.add(out[row], bias.pointer, Int64(out.width)) }
-        }
+        product(one, two, three)
+        add(first.bias, to: firstOut)
+        add(second.bias, to: secondOut)
+        if three != nil, let thirdOut { add(third?.bias, to: thirdOut) }
     }
 
-    private func quantize(_ x: Rows, group: Int) {
-        quantized.reserve(tokens: x.rows, columns: x.width, group: group)
+    private func add(_ bias: AlignedBuffer<Float>?, to out: Rows) {
+        guard let bias else { return }
+        for row in 0..<out.rows { table.add(out[row], bias.pointer, Int64(out.width)) }
+    }
+
+    private func quantize(_ x: inout Input, group: Int) {
+        guard x.quantizedGroup != group else { return }
+        x.quantizedGroup = group
+        let rows = x.rows
+        quantized.reserve(tokens: rows.rows, columns: rows.width, group: group)
         let quantize = table.quantize!
-        pool.run((x.rows + 7) / 8) { task, _ in
+        pool.run((rows.rows + 7) / 8) { task, _ in
             quantize(
-                x.pointer, Int64(x.width), &self.quantized.view, Int32(task * 8), Int32(min(task * 8 + 8, x.rows)))
+                rows.pointer, Int64(rows.width), &self.quantized.view, Int32(task * 8),
+                Int32(min(task * 8 + 8, rows.rows)))
         }
     }
 
-    private func product(_ weights: PackedWeights, into out: Rows) {
-        let blocks = weights.rowBlocks
+    /// A packed layer and where its product goes.
+    private struct PackedProduct {
+        let weights: PackedWeights
+        let out: Rows
+
+        init(_ weights: PackedWeights, _ out: Rows) { (self.weights, self.out) = (weights, out) }
+
+        init?(_ layer: Linear, _ out: Rows) {
+            guard case .packed(let weights) = layer.weights else { return nil }
+            self.init(weights, out)
+        }
+
+        /// Tasks to balance `threads` threads, each large enough to be worth a visit to the queue.
+        func tasks(threads: Int) -> Int { threads == 1 ? 1 : max(1, min(threads * 4, weights.rowBlocks / 4)) }
+    }
+
+    private func product(_ one: PackedProduct, _ two: PackedProduct?, _ three: PackedProduct?) {
         let linear = table.linear!
-        // Enough tasks to balance the threads, each large enough to be worth a visit to the queue.
-        let tasks = pool.threads == 1 ? 1 : max(1, min(pool.threads * 4, blocks / 4))
-        let activations = withUnsafePointer(to: quantized.view) { $0.pointee }
-        pool.run(tasks) { task, _ in
+        let activations = quantized.view
+        let first = one.tasks(threads: pool.threads)
+        let second = first + (two?.tasks(threads: pool.threads) ?? 0)
+        let third = second + (three?.tasks(threads: pool.threads) ?? 0)
+        pool.run(third) { task, _ in
+            let (part, begin, end) =
+                task < first ? (one, 0, first) : task < second ? (two!, first, second) : (three!, second, third)
+            let blocks = part.weights.rowBlocks
+            let tasks = end - begin
             var x = activations
             linear(
-                weights.viewPointer, &x, out.pointer, Int64(out.width), Int32(blocks * task / tasks),
-                Int32(blocks * (task + 1) / tasks))
+                part.weights.viewPointer, &x, part.out.pointer, Int64(part.out.width),
+                Int32(blocks * (task - begin) / tasks), Int32(blocks * (task - begin + 1) / tasks))
         }
     }
 
@@ -93,7 +144,8 @@ final class Compute {
     }
 
     func add(_ x: Rows, _ y: Rows) {
-        table.add(x.pointer, y.pointer, Int64(x.rows * x.width))
+        let add = table.add!
+        eachRow(x.rows, atLeast: 32) { add(x[$0], y[$0], Int64(x.width)) }
     }
 
     func softmax(_ x: UnsafeMutableBufferPointer<Float>) {
@@ -123,60 +175,16 @@ final class Compute {
         }
     }
 
-    /// Stores a segment's new keys and values, then attends: query rows [tokens, heads·headDim] over all positions of
-    /// the sequence up to each query's own.
-    /// - Parameter pattern: where to write the probabilities [heads, tokens, positions], or nil.
+    /// Stores the new keys and values of every segment, then attends: each query row [heads · headDim] over all
+    /// positions of its sequence up to its own. Rows of `queries`, `keys`, `values` and `out` are the batch's.
     func attend(
-        queries: Rows, keys: Rows, values: Rows, into out: Rows, cache: KVCache, layer: Int, pages: [Int32],
-        firstPosition: Int, heads: Int, pattern: UnsafeMutablePointer<Float>?
+        _ segments: [AttentionSegment], queries: Rows, keys: Rows, values: Rows, into out: Rows, cache: KVCache,
+        layer: Int, heads: Int
     ) {
-        let tokens = queries.rows
-        let positions = firstPosition + tokens
-        let pageCount = (positions + KVCache.pagePositions - 1) / KVCache.pagePositions
-        keyPages.removeAll(keepingCapacity: true)
-        valuePages.removeAll(keepingCapacity: true)
-        for page in pages.prefix(pageCount) {
-            keyPages.append(cache.keys(page: Int(page), layer: layer))
-            valuePages.append(cache.values(page: Int(page), layer: layer))
-        }
-        let type = cache.precision == .fp16 ? QK_CACHE_F16 : QK_CACHE_F32
-        let scratchCount = table.attention_scratch(
-            Int32(positions), Int32(heads), Int32(cache.kvHeads), Int32(cache.headDim))
-        if attentionScratch[0].count < scratchCount {
-            // Room for the next pages too: the scratch grows by doubling, not with every token.
-            attentionScratch = attentionScratch.map { _ in AlignedBuffer(count: scratchCount * 2) }
-        }
-        keyPages.withUnsafeBufferPointer { keyPages in
-            valuePages.withUnsafeBufferPointer { valuePages in
-                table.store_kv(
-                    keys.pointer, values.pointer, Int64(keys.width), Int32(tokens), Int32(firstPosition),
-                    Int32(cache.kvHeads), Int32(cache.headDim), type, keyPages.baseAddress!, valuePages.baseAddress!)
-                let attention = keyPages.withMemoryRebound(to: UnsafeRawPointer?.self) { keyPages in
-                    valuePages.withMemoryRebound(to: UnsafeRawPointer?.self) { valuePages in
-                        qk_attention(
-                            tokens: Int32(tokens), first_position: Int32(firstPosition), heads: Int32(heads),
-                            kv_heads: Int32(cache.kvHeads), head_dim: Int32(cache.headDim),
-                            scale: 1 / Float(cache.headDim).squareRoot(), type: type,
-                            q: queries.pointer, q_stride: Int64(queries.width),
-                            key_pages: keyPages.baseAddress!, value_pages: valuePages.baseAddress!,
-                            out: out.pointer, out_stride: Int64(out.width),
-                            pattern: pattern, pattern_stride: Int64(positions))
-                    }
-                }
-                let tokenBlock = 16
-                let tokenTasks = (tokens + tokenBlock - 1) / tokenBlock
-                let attend = table.attend!
-                pool.run(tokenTasks * cache.kvHeads) { task, worker in
-                    var attention = attention
-                    // The longest queries first: they take the most time.
-                    let block = tokenTasks - 1 - task / cache.kvHeads
-                    let head = Int32(task % cache.kvHeads)
-                    attend(
-                        &attention, self.attentionScratch[worker].pointer, Int32(block * tokenBlock),
-                        Int32(min(tokens, (block + 1) * tokenBlock)), head, head + 1)
-                }
-            }
-        }
+        attention.prepare(
+            segments, queries: queries, into: out, cache: cache, layer: layer, heads: heads, table, threads: pool.threads)
+        attention.store(segments, keys: keys, values: values, cache: cache, table, pool)
+        attention.attend(table, pool)
     }
 }
 

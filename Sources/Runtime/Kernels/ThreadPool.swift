@@ -21,6 +21,8 @@ final class ThreadPool: @unchecked Sendable {
     private let stopping = Atomic<Bool>(false)
     private let condition = NSCondition()
     private let spins: Int
+    /// The workers' processor clocks.
+    private let clocks = Mutex<[clockid_t]>([])
 
     /// - Parameter spins: looks at the queue before a worker parks; few where threads outnumber cores.
     init(threads: Int, spins: Int = 4_000) {
@@ -28,7 +30,11 @@ final class ThreadPool: @unchecked Sendable {
         self.threads = threads
         self.spins = spins
         for worker in 1..<max(threads, 1) {
-            let thread = Thread { [unowned(unsafe) self] in work(worker) }
+            let thread = Thread { [unowned(unsafe) self] in
+                var clock = clockid_t()
+                if pthread_getcpuclockid(pthread_self(), &clock) == 0 { clocks.withLock { $0.append(clock) } }
+                work(worker)
+            }
             thread.name = "kernel-\(worker)"
             thread.stackSize = 1 << 20
             alive.wrappingAdd(1, ordering: .relaxed)
@@ -46,6 +52,11 @@ final class ThreadPool: @unchecked Sendable {
             condition.unlock()
             sched_yield()
         }
+    }
+
+    /// Processor seconds of the workers and of the calling thread so far.
+    var cpuSeconds: Double {
+        clocks.withLock { clocks in (clocks + [CLOCK_THREAD_CPUTIME_ID]).reduce(0) { $0 + seconds(of: $1) } }
     }
 
     /// Runs `body(task, worker)` for each task in 0..<tasks, in any order, and returns when all are done.
@@ -107,4 +118,11 @@ final class ThreadPool: @unchecked Sendable {
         }
         alive.wrappingSubtract(1, ordering: .releasing)
     }
+}
+
+/// What a clock says; 0 where it does not exist any more.
+func seconds(of clock: clockid_t) -> Double {
+    var time = timespec()
+    guard clock_gettime(clock, &time) == 0 else { return 0 }
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }

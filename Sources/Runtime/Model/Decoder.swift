@@ -20,6 +20,12 @@ final class Decoder {
         scratch = Scratch(model)
     }
 
+    /// Runs `body` for each of `count` things that do not depend on each other, on the stage's threads.
+    func inParallel(_ count: Int, _ body: (Int) -> Void) { compute.pool.run(count) { index, _ in body(index) } }
+
+    /// Processor seconds that the stage's threads have used.
+    var cpuSeconds: Double { compute.pool.cpuSeconds }
+
     /// x [tokens, hidden]: the tokens' rows of the embedding table.
     func embed(_ batch: Batch, into x: Rows) throws {
         guard let embedding = weights.embedding else { preconditionFailure("only the first stage embeds") }
@@ -58,19 +64,17 @@ final class Decoder {
 
         compute.rmsNorm(x, layer.attentionNorm, epsilon: model.rmsEpsilon, into: normed)
         var input = Compute.Input(normed, segments: segments)
-        compute.apply(layer.query, to: &input, into: q)
-        compute.apply(layer.key, to: &input, into: k)
-        compute.apply(layer.value, to: &input, into: v)
+        compute.apply(layer.query, layer.key, layer.value, to: &input, into: q, k, v)
         compute.rotate(q, headDim: model.headDim, positions: batch.positions, rotary)
         compute.rotate(k, headDim: model.headDim, positions: batch.positions, rotary)
-        for segment in batch.segments {
-            try withPattern(of: index, segment) { pattern in
-                compute.attend(
-                    queries: q.slice(segment.rows), keys: k.slice(segment.rows), values: v.slice(segment.rows),
-                    into: attended.slice(segment.rows), cache: cache, layer: index, pages: segment.pages,
-                    firstPosition: segment.firstPosition, heads: model.heads, pattern: pattern)
-            }
-        }
+        let patterns = batch.segments.map(patternBuffer)
+        compute.attend(
+            zip(batch.segments, patterns).map { segment, pattern in
+                AttentionSegment(
+                    rows: segment.rows, firstPosition: segment.firstPosition, pages: segment.pages,
+                    pattern: pattern?.pointer)
+            }, queries: q, keys: k, values: v, into: attended, cache: cache, layer: index, heads: model.heads)
+        for (segment, pattern) in zip(batch.segments, patterns) { try observe(pattern, layer: index, segment) }
         var result = Compute.Input(attended, segments: segments)
         compute.apply(layer.output, to: &result, into: out)
     }
@@ -84,8 +88,7 @@ final class Decoder {
 
         compute.rmsNorm(x, layer.mlpNorm, epsilon: model.rmsEpsilon, into: normed)
         var input = Compute.Input(normed, segments: segments)
-        compute.apply(layer.gate, to: &input, into: gate)
-        compute.apply(layer.up, to: &input, into: up)
+        compute.apply(layer.gate, layer.up, to: &input, into: gate, up)
         compute.siluMultiply(gate, up)
         var product = Compute.Input(gate, segments: segments)
         compute.apply(layer.down, to: &product, into: out)
@@ -138,17 +141,19 @@ final class Decoder {
         }
     }
 
-    private func withPattern(
-        of index: Int, _ segment: Batch.Segment, _ attend: (UnsafeMutablePointer<Float>?) -> Void
-    ) throws {
-        guard let observer, observer.wantsPatterns, segment.traced else { return attend(nil) }
+    /// Memory for the attention pattern [heads, rows, positions] of a segment, where it is wanted.
+    private func patternBuffer(_ segment: Batch.Segment) -> AlignedBuffer<Float>? {
+        guard let observer, observer.wantsPatterns, segment.traced else { return nil }
         let keys = segment.firstPosition + segment.rows.count
-        let pattern = AlignedBuffer<Float>(count: model.heads * segment.rows.count * keys)
-        pattern.buffer.update(repeating: 0)
-        attend(pattern.pointer)
+        return AlignedBuffer(count: model.heads * segment.rows.count * keys)
+    }
+
+    private func observe(_ pattern: AlignedBuffer<Float>?, layer index: Int, _ segment: Batch.Segment) throws {
+        guard let observer, let pattern else { return }
         try observer.observePattern(
             layer: weights.range.lowerBound + index, request: segment.request, startPosition: segment.firstPosition,
-            rows: segment.rows.count, heads: model.heads, keys: keys, values: UnsafeBufferPointer(pattern.buffer))
+            rows: segment.rows.count, heads: model.heads, keys: segment.firstPosition + segment.rows.count,
+            values: UnsafeBufferPointer(pattern.buffer))
     }
 }
 

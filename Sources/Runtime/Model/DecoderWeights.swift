@@ -59,10 +59,8 @@ struct DecoderWeights: Sendable {
             ? try EmbeddingTable(checkpoint, kernels: compute.kernels) : nil
         if range.upperBound == model.layers {
             finalNorm = try loader.vector("model.norm.weight", model.hidden)
-            head =
-                model.tiedEmbeddings
-                ? try loader.tiedHead("model.embed_tokens.weight", model.hidden, model.vocabulary)
-                : try loader.linear("lm_head", model.hidden, model.vocabulary, bias: false)
+            head = try loader.head(
+                model.tiedEmbeddings ? "model.embed_tokens" : "lm_head", model.hidden, model.vocabulary)
         } else {
             finalNorm = nil
             head = nil
@@ -72,11 +70,15 @@ struct DecoderWeights: Sendable {
     /// Bytes in memory.
     var byteCount: Int {
         let norms = layers.reduce(finalNorm?.byteCount ?? 0) { $0 + $1.attentionNorm.byteCount + $1.mlpNorm.byteCount }
-        let linears = layers.reduce(head?.byteCount ?? 0) { sum, layer in
+        return norms + productByteCount + (embedding?.byteCount ?? 0)
+    }
+
+    /// Bytes of the linear layers and the head: what every decoding step reads.
+    var productByteCount: Int {
+        layers.reduce(head?.byteCount ?? 0) { sum, layer in
             [layer.query, layer.key, layer.value, layer.output, layer.gate, layer.up, layer.down]
                 .reduce(sum) { $0 + $1.byteCount }
         }
-        return norms + linears + (embedding?.byteCount ?? 0)
     }
 }
 
@@ -102,13 +104,14 @@ private struct WeightLoader {
         return Linear(inputs: inputs, outputs: outputs, weights: weights, bias: bias)
     }
 
-    /// The embedding table as head. In a quantized model it is the largest product of a decoding step, so there it runs
-    /// in int8 with groups of 32 columns, rounded to nearest at load.
-    func tiedHead(_ name: String, _ inputs: Int, _ outputs: Int) throws -> Linear {
-        let table = try dense(name, [outputs, inputs])
-        guard precision == .auto, quantization != nil else {
-            return Linear(inputs: inputs, outputs: outputs, weights: .dense(table), bias: nil)
+    /// The head, from `module`'s weights: its own, or the embedding's. In a quantized model it is the largest product of
+    /// a decoding step, so there it runs in int8 even where the file holds it in full: groups of 32 columns, rounded to
+    /// nearest at load.
+    func head(_ module: String, _ inputs: Int, _ outputs: Int) throws -> Linear {
+        guard precision == .auto, let quantization, try quantization.scheme(for: module) == nil else {
+            return try linear(module, inputs, outputs, bias: false)
         }
+        let table = try dense(module + ".weight", [outputs, inputs])
         let packed = PackedWeights.roundToNearest(
             table, rows: outputs, columns: inputs, group: 32, kernels: compute.kernels, pool: compute.pool)
         return Linear(inputs: inputs, outputs: outputs, weights: .packed(packed), bias: nil)

@@ -21,13 +21,17 @@ public struct StageUsage: Sendable {
     public var rows = 0
     /// Seconds at work on batches.
     public var busySeconds = 0.0
-    /// Processor seconds of the stage's own thread (with one thread a stage: all of them).
+    /// Processor seconds of the stage's threads.
     public var cpuSeconds = 0.0
     /// Seconds from the first batch's arrival to the last one's end.
     public var spanSeconds = 0.0
+    fileprivate var firstArrival: Double?
     /// Bytes of hidden states handed to the next stage.
     public var bytesSent = 0
     public var weightBytes = 0
+    /// Weights of the linear layers and the head: what each decoding step reads.
+    public var productBytes = 0
+    /// Keys and values of the pages that were ever in use.
     public var cacheBytes = 0
 
     /// Share of the span spent at work; nil before the first batch.
@@ -60,25 +64,36 @@ final class Stage: @unchecked Sendable {
         usage = Mutex(
             StageUsage(
                 stage: index, layers: decoder.weights.range, weightBytes: decoder.weights.byteCount,
-                cacheBytes: decoder.cache.byteCount))
+                productBytes: decoder.weights.productByteCount))
     }
 
     var currentUsage: StageUsage { usage.withLock { $0 } }
 
+    /// Begins to count anew; memory stays.
+    func resetUsage() {
+        usage.withLock {
+            var fresh = StageUsage(stage: $0.stage, layers: $0.layers)
+            (fresh.weightBytes, fresh.productBytes, fresh.cacheBytes) = ($0.weightBytes, $0.productBytes, $0.cacheBytes)
+            $0 = fresh
+        }
+    }
+
     func start(onExit: @escaping @Sendable () -> Void) {
         let thread = Thread { [self] in
-            var firstArrival: Double?
             while let message = inbound.receive() {
                 let begin = monotonicSeconds()
-                firstArrival = firstArrival ?? begin
+                let cpuBegin = decoder.cpuSeconds
                 let result = process(message, begin)
                 let end = monotonicSeconds()
                 usage.withLock {
                     $0.batches += 1
                     $0.rows += message.batch.rows
                     $0.busySeconds += end - begin
-                    $0.cpuSeconds = threadCPUSeconds()
-                    $0.spanSeconds = end - firstArrival!
+                    $0.cpuSeconds += decoder.cpuSeconds - cpuBegin
+                    $0.firstArrival = $0.firstArrival ?? begin
+                    $0.spanSeconds = end - $0.firstArrival!
+                    let pages = message.batch.segments.reduce(0) { max($0, Int($1.pages.max() ?? -1) + 1) }
+                    $0.cacheBytes = max($0.cacheBytes, decoder.cache.byteCount(pages: pages))
                     if !isLast { $0.bytesSent += message.batch.rows * hiddenWidth * MemoryLayout<Float>.size }
                 }
                 deliver(result)
@@ -114,21 +129,25 @@ final class Stage: @unchecked Sendable {
         let wanted = batch.segments.flatMap { segment in segment.readouts.map { segment.rows.lowerBound + $0.row } }
         guard !wanted.isEmpty else { return batch.segments.map { _ in [] } }
         let logits = try decoder.logits(x, rows: wanted, batch)
-        var next = 0
-        return try batch.segments.map { segment in
-            try segment.readouts.map { readout in
-                let row = UnsafeBufferPointer(start: logits[next], count: logits.width)
-                next += 1
-                let position = segment.firstPosition + readout.row
-                return try answer(readout.kind, row, position: position, segment)
+        let questions = batch.segments.flatMap { segment in segment.readouts.map { (segment, $0) } }
+        var answers = [Result<Reading, any Error>?](repeating: nil, count: questions.count)
+        answers.withUnsafeMutableBufferPointer { answers in
+            decoder.inParallel(questions.count) { index in
+                let (segment, readout) = questions[index]
+                let row = UnsafeBufferPointer(start: logits[index], count: logits.width)
+                answers[index] = Result {
+                    try answer(readout.kind, row, position: segment.firstPosition + readout.row, segment)
+                }
             }
         }
+        var next = answers.makeIterator()
+        return try batch.segments.map { segment in try segment.readouts.map { _ in try next.next()!!.get() } }
     }
 
     private func answer(
         _ kind: Readout.Kind, _ logits: UnsafeBufferPointer<Float>, position: Int, _ segment: Batch.Segment
     ) throws -> Reading {
-        guard logits[Int(argmax(logits))].isFinite else {
+        guard allFinite(logits) else {
             throw EngineError.notFinite(request: segment.request, position: position)
         }
         switch kind {
@@ -143,14 +162,4 @@ final class Stage: @unchecked Sendable {
     }
 }
 
-func monotonicSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-}
-
-private func threadCPUSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-}
+func monotonicSeconds() -> Double { seconds(of: CLOCK_MONOTONIC) }

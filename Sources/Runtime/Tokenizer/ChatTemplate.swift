@@ -38,28 +38,31 @@ public enum ChatTemplateError: WordedError, Equatable {
 
 /// Renders conversations as a checkpoint's own template does, for the templates that are recognised by their markers.
 public struct ChatTemplate: Sendable {
+    /// The names that `--chat-template` takes.
     public enum Kind: String, Sendable, CaseIterable {
         case chatML = "chatml"
         case llama3
+        case llama31 = "llama3.1"
         case deepSeekR1 = "deepseek-r1"
         case mistral
     }
 
     public let kind: Kind
-    private let bosToken: String
-    private let eosToken: String
-    /// What the template puts first where the conversation has no system message.
-    private let defaultSystem: String?
+    private let style: ChatStyle
+    private let special: SpecialTexts
 
+    /// Whether a conversation may begin with a system message.
+    public var takesSystemMessage: Bool { style.takesSystemMessage }
+
+    /// - Parameter name: a kind to take in place of the checkpoint's own template.
     /// - Throws: `ChatTemplateError`: no template, or one that is not recognised and no name given.
     public init(directory: URL, override name: String? = nil) throws {
         let settings = try Self.settings(directory)
-        bosToken = Self.token(settings["bos_token"])
-        eosToken = Self.token(settings["eos_token"])
+        special = SpecialTexts(bos: Self.token(settings["bos_token"]), eos: Self.token(settings["eos_token"]))
         if let name {
             guard let kind = Kind(rawValue: name) else { throw ChatTemplateError.unknownName(name) }
             self.kind = kind
-            defaultSystem = nil
+            style = ChatStyle(kind)
             return
         }
         let file = directory.appending(path: "chat_template.jinja")
@@ -68,73 +71,26 @@ public struct ChatTemplate: Sendable {
         if FileManager.default.fileExists(atPath: file.path) {
             source = String(decoding: try Self.read(file), as: UTF8.self)
             place = file.path
-        } else if let text = settings["chat_template"]?.string {
+        } else if let text = Self.template(settings["chat_template"]) {
             source = text
             place = directory.appending(path: "tokenizer_config.json").path
         } else {
             throw ChatTemplateError.missing(directory: directory.path)
         }
-        guard let kind = Self.recognise(source) else { throw ChatTemplateError.unknown(place: place) }
+        guard let (kind, style) = ChatStyle.recognise(source) else { throw ChatTemplateError.unknown(place: place) }
         self.kind = kind
-        defaultSystem = kind == .chatML ? Self.defaultSystem(of: source) : nil
+        self.style = style
     }
 
     /// The conversation as text, with the beginning of the assistant's turn if wanted.
+    /// - Throws: `ChatTemplateError.roles` where the template refuses this order of roles.
     public func render(_ messages: [ChatMessage], addGenerationPrompt: Bool) throws -> String {
-        switch kind {
-        case .chatML:
-            var text = ""
-            if messages.first?.role != "system", let defaultSystem {
-                text += "<|im_start|>system\n\(defaultSystem)<|im_end|>\n"
-            }
-            for message in messages { text += "<|im_start|>\(message.role)\n\(message.content)<|im_end|>\n" }
-            return addGenerationPrompt ? text + "<|im_start|>assistant\n" : text
-        case .llama3:
-            var text = bosToken
-            for message in messages {
-                text += "<|start_header_id|>\(message.role)<|end_header_id|>\n\n"
-                text += message.content.trimmingCharacters(in: .whitespacesAndNewlines) + "<|eot_id|>"
-            }
-            return addGenerationPrompt ? text + "<|start_header_id|>assistant<|end_header_id|>\n\n" : text
-        case .deepSeekR1:
-            var text = bosToken + (messages.last { $0.role == "system" }?.content ?? "")
-            for message in messages {
-                switch message.role {
-                case "user": text += "<｜User｜>" + message.content
-                case "assistant":
-                    let answer = message.content.components(separatedBy: "</think>").last ?? ""
-                    text += "<｜Assistant｜>" + answer + "<｜end▁of▁sentence｜>"
-                default: continue
-                }
-            }
-            return addGenerationPrompt ? text + "<｜Assistant｜><think>\n" : text
-        case .mistral:
-            var text = bosToken
-            for (index, message) in messages.enumerated() {
-                let expected = index % 2 == 0 ? "user" : "assistant"
-                guard message.role == expected else {
-                    throw ChatTemplateError.roles(
-                        template: kind.rawValue, expected: "\(expected) at turn \(index + 1)", got: message.role)
-                }
-                text += expected == "user" ? "[INST] \(message.content) [/INST]" : message.content + eosToken
-            }
-            return text
-        }
+        try style.render(messages, addGenerationPrompt: addGenerationPrompt, special)
     }
 
-    private static func recognise(_ source: String) -> Kind? {
-        if source.contains("<｜User｜>"), source.contains("<｜Assistant｜>") { return .deepSeekR1 }
-        if source.contains("<|start_header_id|>") { return source.contains("tools") ? nil : .llama3 }
-        // Templates with tools render differently where tools are given, and the same where they are not.
-        if source.contains("<|im_start|>") { return .chatML }
-        if source.contains("'[INST] '"), !source.contains("tools") { return .mistral }
-        return nil
-    }
-
-    /// The text between a ChatML template's own system marker and its end: "<|im_start|>system\nYou are …<|im_end|>".
-    private static func defaultSystem(of source: String) -> String? {
-        let opening = #/<\|im_start\|>system(?:\\n|\n)([^'"{}|<]+)<\|im_end\|>/#
-        return source.firstMatch(of: opening).map { String($0.1) }
+    /// A text, or a list of named ones, of which "default" is for conversations.
+    private static func template(_ value: JSONValue?) -> String? {
+        value?.string ?? value?.array?.first { $0["name"]?.string == "default" }?["template"]?.string
     }
 
     private static func settings(_ directory: URL) throws -> JSONObject {

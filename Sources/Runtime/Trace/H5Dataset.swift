@@ -105,7 +105,7 @@ extension H5Container {
     ) throws -> H5Dataset {
         let place = path(name)
         return H5Dataset(
-            try H5Handle("create the dataset", place, release: { H5Dclose($0) }) {
+            try H5Handle("create the dataset", place, in: handle.lifetime, release: { H5Dclose($0) }) {
                 let sizes = shape.map { hsize_t($0) }
                 let limits = zip(sizes, extendable).map { $1 ? qhdf5_unlimited() : $0 }
                 let space = H5Screate_simple(Int32(sizes.count), sizes, limits)
@@ -128,7 +128,7 @@ extension H5Container {
     func dataset(_ name: String) throws -> H5Dataset {
         let place = path(name)
         let dataset = H5Dataset(
-            try H5Handle("open the dataset", place, release: { H5Dclose($0) }) { H5Dopen2(id, name, qhdf5_default()) })
+            try H5Handle("open the dataset", place, in: handle.lifetime, release: { H5Dclose($0) }) { H5Dopen2(id, name, qhdf5_default()) })
         let shape = try dataset.shape()
         let refuse = { (problem: String, expected: String?, got: String?) in
             TraceError.foreign(place: place, problem: problem, expected: expected, got: got)

@@ -50,19 +50,31 @@ enum HDF5 {
     }
 }
 
+/// Whether a file's objects may still be closed. After a failed write HDF5 crashes in the close of what it could not
+/// flush, so that all of the file's ids are given up instead, until the process ends.
+final class H5Lifetime: Sendable {
+    private let abandoned = Atomic(false)
+    var isAbandoned: Bool { abandoned.load(ordering: .acquiring) }
+    func abandon() { abandoned.store(true, ordering: .releasing) }
+}
+
 /// Owns an HDF5 id; closes it once, in `close()` or at the latest in `deinit`.
 final class H5Handle: Sendable {
     let id: hid_t
     /// Where the object is, for messages: "trace.h5: /requests/a".
     let place: String
+    /// The file's that the object is in.
+    let lifetime: H5Lifetime
     private let release: @Sendable (hid_t) -> herr_t
     private let open = Mutex(true)
 
     /// Takes the id that `make` returns; throws if it is negative.
     init(
-        _ operation: String, _ place: String, release: @escaping @Sendable (hid_t) -> herr_t, make: () -> hid_t
+        _ operation: String, _ place: String, in lifetime: H5Lifetime = H5Lifetime(),
+        release: @escaping @Sendable (hid_t) -> herr_t, make: () -> hid_t
     ) throws {
         self.id = try HDF5.check(operation, place, make)
+        self.lifetime = lifetime
         self.place = place
         self.release = release
     }
@@ -73,11 +85,11 @@ final class H5Handle: Sendable {
             defer { isOpen = false }
             return isOpen
         }
-        if wasOpen { try HDF5.check("close", place) { release(id) } }
+        if wasOpen, !lifetime.isAbandoned { try HDF5.check("close", place) { release(id) } }
     }
 
     deinit {
-        if open.withLock({ $0 }) { HDF5.locked { _ = release(id) } }
+        if open.withLock({ $0 }), !lifetime.isAbandoned { HDF5.locked { _ = release(id) } }
     }
 }
 
@@ -137,7 +149,7 @@ extension H5Container {
     /// Times are left out, so that the same trace has the same bytes.
     func makeGroup(_ name: String) throws -> H5Group {
         H5Group(
-            try H5Handle("create the group", path(name), release: { H5Gclose($0) }) {
+            try H5Handle("create the group", path(name), in: handle.lifetime, release: { H5Gclose($0) }) {
                 let creation = H5Pcreate(qhdf5_group_creation())
                 defer { H5Pclose(creation) }
                 _ = H5Pset_obj_track_times(creation, false)
@@ -147,7 +159,7 @@ extension H5Container {
 
     func group(_ name: String) throws -> H5Group {
         H5Group(
-            try H5Handle("open the group", path(name), release: { H5Gclose($0) }) {
+            try H5Handle("open the group", path(name), in: handle.lifetime, release: { H5Gclose($0) }) {
                 H5Gopen2(id, name, qhdf5_default())
             })
     }

@@ -195,6 +195,7 @@ public final class TraceWriter: Sendable {
                 try body(&state)
             } catch let error as TraceError {
                 if case .hdf5 = error {
+                    state.file?.handle.lifetime.abandon()
                     state = State(failure: error)
                     Self.discard(temporary)
                 }

@@ -1,0 +1,69 @@
+import Foundation
+import QDashboard
+import Reporting
+import Runtime
+
+extension SnapshotBenchmark {
+    /// The report's raw figures.
+    public func results(
+        _ measured: Measured, dataset: RunConfiguration.Dataset, quality: [QualityMeasure] = [],
+        observations: [Observation] = [], targets: [KPITarget], notes: [String] = []
+    ) throws -> BenchmarkResults {
+        let checkpoint = measured.checkpoint
+        let scheme = try checkpoint.quantization?.groups.compactMap(\.scheme?.label).joined(separator: ", ")
+        let samples = measured.outcomes.map(Self.sample)
+        let succeeded = samples.count { $0.status == .succeeded }
+        var observations = observations
+        if !samples.isEmpty {
+            observations.append(
+                Observation(
+                    .availability, Double(succeeded) / Double(samples.count),
+                    note: "Requests answered of all sent; nothing restarted during the run."))
+        }
+        if let noise = measured.noise { observations.append(Observation(.machineNoise, noise)) }
+        return BenchmarkResults(
+            tool: Tool(), startedAt: measured.startedAt, wallSeconds: measured.wallSeconds,
+            machine: Machine.current(kernelSet: measured.kernelSet),
+            model: Reporting.Model(
+                name: checkpoint.directory.lastPathComponent, digest: measured.modelDigest,
+                scheme: scheme ?? checkpoint.configuration.dtype.rawValue,
+                bytes: checkpoint.tensors.values.reduce(0) { $0 + $1.byteCount }),
+            configuration: RunConfiguration(
+                stages: engine.stages, threadsPerStage: measured.threadsPerStage, batch: engine.concurrency,
+                scenario: load.scenario, dataset: dataset, transport: "threads",
+                seed: load.scenario == .server ? load.seed : nil,
+                requestsPerSecond: load.scenario == .server ? load.requestsPerSecond : nil, warmupRequests: warmup),
+            requests: samples, stages: Self.stages(measured), quality: quality, observations: observations,
+            targets: targets,
+            notes: notes + [
+                "A stage's peak memory is its weights, the keys and values it held at most, and all that the process "
+                    + "used beside the stages: what a process of its own would need."
+            ])
+    }
+
+    private static func sample(_ outcome: SnapshotRun.Outcome) -> RequestSample {
+        switch outcome.result {
+        case .success(let (answer, timing, _)):
+            RequestSample(
+                id: answer.id, status: .succeeded, arrivalMs: outcome.arrival * 1e3, queueMs: timing.queue,
+                prefillMs: timing.prefill, decodeMs: timing.decode, totalMs: timing.total,
+                ttftMs: timing.timeToFirstToken, promptTokens: answer.promptTokens,
+                outputTokens: answer.outputTokens)
+        case .failure(let error):
+            RequestSample(
+                id: outcome.request.id, status: .failed, arrivalMs: outcome.arrival * 1e3, error: "\(error)")
+        }
+    }
+
+    private static func stages(_ measured: Measured) -> [Reporting.StageUsage] {
+        let own = measured.stages.map { $0.weightBytes + $0.cacheBytes }
+        let shared = measured.peakMemory.map { max(0, $0 - own.reduce(0, +)) }
+        return zip(measured.stages, own).map { usage, bytes in
+            Reporting.StageUsage(
+                index: usage.stage, layers: "\(usage.layers.lowerBound)–\(usage.layers.upperBound - 1)",
+                threads: measured.threadsPerStage, utilization: usage.utilization, cpuSeconds: usage.cpuSeconds,
+                residentBytes: usage.weightBytes, peakBytes: shared.map { bytes + $0 },
+                handedOverBytes: usage.bytesSent)
+        }
+    }
+}

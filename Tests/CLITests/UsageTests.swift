@@ -1,0 +1,76 @@
+import Foundation
+import Testing
+
+/// What the tools say of themselves, and how they answer a mistyped call.
+@Suite struct UsageTests {
+    static let commands: [(tool: String, command: [String])] = [
+        ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]),
+        ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]),
+        ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]),
+    ]
+
+    @Test(arguments: commands)
+    func help(tool: String, command: [String]) throws {
+        let outcome = try Tool(name: tool).run(command + ["--help"], environment: ["COLUMNS": "80"])
+        #expect(outcome.status == 0)
+        #expect(outcome.output.hasPrefix("OVERVIEW: "))
+        #expect(outcome.output.contains("USAGE: " + ([tool] + command).joined(separator: " ")))
+        #expect(outcome.errors.isEmpty)
+        // The parser does not wrap the usage line.
+        for line in outcome.output.split(separator: "\n") where !line.hasPrefix("USAGE") {
+            #expect(line.count <= 80, "\(line)")
+        }
+    }
+
+    /// Each example of a help text is a call that the tool takes: in an empty folder it fails for want of files, never
+    /// with a complaint about its arguments.
+    @Test(arguments: commands.filter { !$0.command.isEmpty })
+    func examples(tool: String, command: [String]) throws {
+        let help = try Tool(name: tool).run(command + ["--help"], environment: ["COLUMNS": "80"]).output.replacing("\\\n", with: " ")
+        let calls = help.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+            .filter { $0.starts(with: [tool] + command) }
+        #expect(!calls.isEmpty, "\(tool) \(command) has no example")
+        try withFolder { folder in
+            for call in calls {
+                let shell = Process()
+                shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+                let direct = Tool(name: tool).process([])
+                shell.arguments = [
+                    "-c", "exec \"$0\" " + call.dropFirst().joined(separator: " "), direct.executableURL!.path,
+                ]
+                shell.currentDirectoryURL = folder
+                let errors = Pipe()
+                shell.standardError = errors
+                try shell.run()
+                let said = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+                shell.waitUntilExit()
+                #expect(shell.terminationStatus == 1, "\(call.joined(separator: " ")): \(said)")
+                #expect(said.hasPrefix("error: "), "\(call.joined(separator: " ")): \(said)")
+            }
+        }
+    }
+
+    @Test(
+        arguments: [
+            ["qinfer", "generate"], ["qinfer", "generate", "m"], ["qinfer", "nonsense"],
+            ["qinfer", "generate", "m", "--prompt", "a", "--prompt-tokens", "1"],
+            ["qinfer", "generate", "m", "--prompt", "a", "--max-tokens", "0"],
+            ["qinfer", "generate", "m", "--prompt", "a", "--stages", "0"],
+            ["qinfer", "generate", "m", "--prompt", "a", "--threads", "-1"],
+            ["qinfer", "run", "m", "--output", "o"],
+            ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--resume", "--force"],
+            ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--resume", "--trace", "t.h5"],
+            ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--language", "fr"],
+            ["qquant", "quantize", "m", "--output", "o", "--bits", "3"],
+            ["qquant", "quantize", "m", "--output", "o", "--bits", "4", "--group-size", "48"],
+            ["qquant", "quantize", "m", "--output", "o", "--bits", "4", "--method", "magic"],
+            ["qbench", "run", "m", "--dataset", "d", "--kpi", "k", "--output", "o", "--scenario", "online"],
+            ["qbench", "compare", "a.json"], ["qbench", "compare", "a", "b", "--alpha", "2"],
+        ])
+    func usageErrors(call: [String]) throws {
+        let outcome = try Tool(name: call[0]).run(Array(call.dropFirst()))
+        #expect(outcome.status == 64, "\(outcome.errors)")
+        #expect(outcome.errors.hasPrefix("Error: "))
+        #expect(outcome.output.isEmpty)
+    }
+}
