@@ -58,7 +58,10 @@ struct InspectionTable {
         }
         line("parameters", "\(inspection.parameters)")
         if !inspection.schemes.isEmpty {
-            line("quantization", inspection.schemes.map { "\($0.label) (\($0.layers) layer\($0.layers == 1 ? "" : "s"))" }.joined(separator: ", "))
+            line(
+                "quantization",
+                inspection.schemes.map { "\($0.label) (\($0.layers) layer\($0.layers == 1 ? "" : "s"))" }.joined(
+                    separator: ", "))
         }
         let quantized = inspection.quantizedBitsPerWeight.map { ", \(Self.format($0)) in quantized layers" } ?? ""
         // A packed tensor alone does not say how many weights it stands for.

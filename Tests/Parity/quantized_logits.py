@@ -20,10 +20,13 @@ import tempfile
 
 import h5py
 import torch
+import transformers
 from compressed_tensors.compressors.pack_quantized import PackedQuantizationCompressor
 from compressed_tensors.quantization import QuantizationScheme
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
+
+transformers.utils.logging.disable_progress_bar()
 
 PROMPT_TOKENS = [504, 3575, 282, 4649, 314, 253, 6330, 13]
 TOLERANCE = 1e-3

@@ -8,6 +8,13 @@ public struct ModelInspection: Sendable {
         public let dtype: String
         public let shape: [Int]
         public let bytes: Int
+
+        package init(name: String, dtype: String, shape: [Int], bytes: Int) {
+            self.name = name
+            self.dtype = dtype
+            self.shape = shape
+            self.bytes = bytes
+        }
     }
 
     public let path: String
