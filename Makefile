@@ -53,7 +53,7 @@ shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, fo
 	@python3 scripts/peers/shape_model.py models/shape-1.5B
 
 clean: ## Remove build products and downloaded models
-	rm -rf .build models Reports/demo .cache
+	rm -rf .build models Reports/demo
 
 lint: ## Check the formatting
 	swift format lint --strict --recursive Package.swift Sources Tests

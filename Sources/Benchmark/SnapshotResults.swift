@@ -20,6 +20,11 @@ extension SnapshotBenchmark {
                     .availability, Double(succeeded) / Double(samples.count),
                     note: "Requests answered of all sent; nothing restarted during the run."))
         }
+        if let most = Self.mostAtOnce(samples) {
+            observations.append(
+                Observation(
+                    .concurrent, Double(most), note: "Admitted and not yet answered at one moment, each with its own KV cache."))
+        }
         if let noise = measured.noise { observations.append(Observation(.machineNoise, noise)) }
         return BenchmarkResults(
             tool: Tool(), startedAt: measured.startedAt, wallSeconds: measured.wallSeconds,
@@ -53,6 +58,21 @@ extension SnapshotBenchmark {
             RequestSample(
                 id: outcome.request.id, status: .failed, arrivalMs: outcome.arrival * 1e3, error: "\(error)")
         }
+    }
+
+    /// The most requests that were worked on at the same time; those in the queue do not count.
+    private static func mostAtOnce(_ samples: [RequestSample]) -> Int? {
+        var changes: [(time: Double, step: Int)] = []
+        for sample in samples {
+            guard let arrival = sample.arrivalMs, let queue = sample.queueMs, let total = sample.totalMs else { continue }
+            changes += [(arrival + queue, 1), (arrival + total, -1)]
+        }
+        changes.sort { $0.time != $1.time ? $0.time < $1.time : $0.step < $1.step }
+        var now = 0
+        return changes.map { change in
+            now += change.step
+            return now
+        }.max()
     }
 
     private static func stages(_ measured: Measured) -> [Reporting.StageUsage] {
