@@ -3,7 +3,7 @@ import Foundation
 import Runtime
 import ToolSupport
 
-struct Tokenize: AsyncParsableCommand {
+struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show the tokens of a text.",
         discussion: """
@@ -33,8 +33,8 @@ struct Tokenize: AsyncParsableCommand {
         guard text == nil || file == nil else { throw ValidationError("give either --text or --file") }
     }
 
-    func run() async throws {
-        try await reportingErrors {
+    func run() throws {
+        try reportingErrors {
             let tokenizer = try Tokenizer(directory: URL(fileURLWithPath: model))
             let tokens = tokenizer.encode(try input(), addSpecialTokens: !noSpecial)
             if json {

@@ -3,15 +3,15 @@ import Foundation
 import Runtime
 import ToolSupport
 
-struct Dequantize: AsyncParsableCommand {
+struct Dequantize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Turn a quantized checkpoint back into a plain one.",
         discussion: """
             For engines that do not read compressed-tensors, and for comparisons. What quantization has lost stays lost.
 
             EXAMPLES
-              qquant dequantize models/SmolLM2-int4 --output models/SmolLM2-int4-plain
-              qquant dequantize models/SmolLM2-int4 --output models/SmolLM2-int4-fp32 --dtype f32
+              qquant dequantize models/SmolLM2-int4 --output models/plain
+              qquant dequantize models/SmolLM2-int4 --output models/plain --dtype f32
             """)
 
     @Argument(help: "Directory of a quantized checkpoint.")
@@ -31,8 +31,8 @@ struct Dequantize: AsyncParsableCommand {
         throw ValidationError("--dtype: expected f16, bf16 or f32, got \(dtype)")
     }
 
-    func run() async throws {
-        try await reportingErrors {
+    func run() throws {
+        try reportingErrors {
             let checkpoint = try Checkpoint(directory: URL(fileURLWithPath: model))
             let dequantizer = try ModelDequantizer(
                 checkpoint, dtype: dtype.map { DType(rawValue: $0.uppercased())! })

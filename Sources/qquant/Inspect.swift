@@ -3,7 +3,7 @@ import Foundation
 import Runtime
 import ToolSupport
 
-struct Inspect: AsyncParsableCommand {
+struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a checkpoint or a GGUF file holds.",
         discussion: """
@@ -20,8 +20,8 @@ struct Inspect: AsyncParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    func run() async throws {
-        try await reportingErrors {
+    func run() throws {
+        try reportingErrors {
             let inspection = try ModelInspection(URL(fileURLWithPath: model))
             print(json ? InspectionTable(inspection).json() : InspectionTable(inspection).text())
             if let problem = inspection.problem {
