@@ -51,6 +51,12 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Texts for the comparison of tokens.", valueName: "count"))
     var agreementTexts = 8
 
+    @Option(help: ArgumentHelp("Requests answered again with a trace, to check it; 0 for none.", valueName: "count"))
+    var traceRequests = 1
+
+    @Option(help: ArgumentHelp("Keep that trace in this file.", valueName: "FILE.h5"))
+    var trace: String?
+
     @Option(help: ArgumentHelp("Answer this many requests at the most.", valueName: "count"))
     var limit: Int?
 
@@ -74,6 +80,8 @@ struct RunCommand: AsyncParsableCommand {
         guard agreementRequests >= 1, agreementTexts >= 1 else {
             throw ValidationError("--agreement-requests and --agreement-texts: expected at least 1")
         }
+        guard traceRequests >= 0 else { throw ValidationError("--trace-requests: expected 0 or more") }
+        guard trace == nil || traceRequests > 0 else { throw ValidationError("--trace needs --trace-requests above 0") }
         if let limit, limit < 1 { throw ValidationError("--limit: expected at least 1, got \(limit)") }
     }
 
@@ -104,9 +112,15 @@ struct RunCommand: AsyncParsableCommand {
             let sample = requests.indices.filter { $0.isMultiple(of: step) }.prefix(agreementRequests).map { requests[$0] }
             quality = try await Agreement(of: benchmark, with: other, texts: agreementTexts).measure(measured, on: sample)
         }
+        var observations: [Observation] = []
+        if traceRequests > 0 {
+            observations.append(
+                try TraceCheck(benchmark).measure(
+                    Array(requests.prefix(traceRequests)), to: trace.map { URL(fileURLWithPath: $0) }, force: force))
+        }
         let results = try benchmark.results(
             measured, dataset: RunConfiguration.Dataset(path: dataset, digest: nil, items: requests.count),
-            quality: quality, targets: targets, notes: notes)
+            quality: quality, observations: observations, targets: targets, notes: notes)
         let written = try ReportFiles.write(results, to: directory, overwrite: force)
         let evaluation = KPIEvaluation(results)
         let colour = VerdictTable.wantsColour(

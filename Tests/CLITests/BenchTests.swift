@@ -30,6 +30,9 @@ import Testing
             let quality = try #require(read["quality"] as? [[String: Any]])
             #expect(Set(quality.compactMap { $0["name"] as? String }) == ["sentiment-agreement", "top1-agreement"])
             #expect(quality.allSatisfy { $0["value"] as? Double == 1 })
+            let observations = try #require(read["observations"] as? [[String: Any]])
+            let completeness = observations.first { $0["name"] as? String == "trace-completeness" }
+            #expect(completeness?["value"] as? Double == 1)
             let html = try text(output.appending(path: "report.html"))
             #expect(!html.contains("src=\"http") && !html.contains("href=\"http"))
 

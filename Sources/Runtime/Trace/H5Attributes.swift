@@ -47,8 +47,9 @@ extension H5Object {
     /// Names of all attributes.
     func attributeNames() throws -> [String] {
         try HDF5.locked {
-            let count = try HDF5.check("list the attributes of", place) { H5Aget_num_attrs(id) }
-            return try (0..<hsize_t(count)).map { index in
+            var info = H5O_info_t()
+            try HDF5.check("list the attributes of", place) { H5Oget_info2(id, &info, H5O_INFO_NUM_ATTRS) }
+            return try (0..<info.num_attrs).map { index in
                 func ask(_ buffer: UnsafeMutablePointer<CChar>?, _ size: Int) throws -> Int {
                     Int(
                         try HDF5.check("list the attributes of", place) {

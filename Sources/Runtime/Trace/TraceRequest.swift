@@ -73,13 +73,14 @@ struct TraceRequest: Sendable {
         }
         if case .layer(let layer, _) = point { try check(layer: layer) }
         guard rows > 0 else { return }
-        var entry = try series[path] ?? Series(dataset: make(point, path))
         let isLogits = point == .logits
-        guard isLogits ? startPosition >= entry.nextPosition : startPosition == entry.nextPosition else {
+        let next = series[path]?.nextPosition ?? 0
+        guard isLogits ? startPosition >= next : startPosition == next else {
             throw TraceError.rows(
                 place: place, problem: "rows out of order",
-                expected: (isLogits ? "position ≥ " : "position ") + "\(entry.nextPosition)", got: "\(startPosition)")
+                expected: (isLogits ? "position ≥ " : "position ") + "\(next)", got: "\(startPosition)")
         }
+        var entry = try series[path] ?? Series(dataset: make(point, path))
         if isLogits, let logitsPosition {
             try logitsPosition.extend(to: [entry.rows + rows])
             let positions = (startPosition..<startPosition + rows).map { Int32(clamping: $0) }
@@ -109,12 +110,12 @@ struct TraceRequest: Sendable {
                 got: "[\(heads), \(rows), \(keys)] in \(values.count) values at position \(startPosition)")
         }
         guard rows > 0 else { return }
-        var entry = try series[path] ?? Series(dataset: makePattern(layer))
-        guard startPosition == entry.nextPosition else {
+        let next = series[path]?.nextPosition ?? 0
+        guard startPosition == next else {
             throw TraceError.rows(
-                place: place, problem: "rows out of order", expected: "position \(entry.nextPosition)",
-                got: "\(startPosition)")
+                place: place, problem: "rows out of order", expected: "position \(next)", got: "\(startPosition)")
         }
+        var entry = try series[path] ?? Series(dataset: makePattern(layer))
         try entry.dataset.extend(to: [heads, end, end])
         try write(values, to: entry.dataset, offset: [0, startPosition, 0], count: [heads, rows, keys])
         entry.nextPosition = end

@@ -39,6 +39,14 @@ enum Child {
         return Outcome(status: process.terminationStatus, errors: String(decoding: said, as: UTF8.self))
     }
 
+    /// The most that a running process has held in memory so far, in bytes; nil where it is gone.
+    static func peakMemory(_ process: Process) -> Int? {
+        guard let status = try? String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") })
+        else { return nil }
+        return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
+    }
+
     /// Runs `body` with an empty file system of so many KiB, where mounting is allowed; false where it is not.
     static func withSmallDisk(_ kibibytes: Int, _ body: (URL) throws -> Void) throws -> Bool {
         try temporaryDirectory { directory in
