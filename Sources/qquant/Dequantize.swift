@@ -10,8 +10,8 @@ struct Dequantize: ParsableCommand {
             For engines that do not read compressed-tensors, and for comparisons. What quantization has lost stays lost.
 
             EXAMPLES
-              qquant dequantize models/SmolLM2-int4 --output models/SmolLM2-int4-plain
-              qquant dequantize models/SmolLM2-int4 --output models/SmolLM2-int4-fp32 --dtype f32
+              qquant dequantize models/SmolLM2-int4 --output models/plain
+              qquant dequantize models/SmolLM2-int4 --output models/plain --dtype f32
             """)
 
     @Argument(help: "Directory of a quantized checkpoint.")

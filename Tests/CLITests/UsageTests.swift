@@ -4,8 +4,8 @@ import Testing
 /// What the tools say of themselves, and how they answer a mistyped call.
 @Suite struct UsageTests {
     static let commands: [(tool: String, command: [String])] = [
-        ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]),
-        ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]),
+        ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]), ("qquant", ["dequantize"]),
+        ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]), ("qinfer", ["tokenize"]),
         ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]),
     ]
 

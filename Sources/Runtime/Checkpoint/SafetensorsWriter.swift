@@ -13,7 +13,12 @@ public final class SafetensorsWriter: Sendable {
     /// Lays the tensors out as the reference implementation does, by falling element size and then by name, after a
     /// header padded with spaces to a multiple of 8 bytes: every tensor is aligned to its element. The room is reserved
     /// at once, so that a full disk shows now. Throws `FileWriteError`.
-    public init(url: URL, tensors: [TensorInfo], metadata: [String: String], overwrite: Bool = false) throws {
+    ///
+    /// - Parameter shown: the path that messages name, where it is not `url`'s.
+    public init(
+        url: URL, tensors: [TensorInfo], metadata: [String: String], overwrite: Bool = false,
+        shownAs shown: String? = nil
+    ) throws {
         self.url = url
         let sorted = tensors.sorted {
             $0.dtype.size != $1.dtype.size
@@ -46,7 +51,7 @@ public final class SafetensorsWriter: Sendable {
         }
         self.places = places
         written = Mutex(places.mapValues { _ in 0 })
-        output = try AtomicFile(url, overwrite: overwrite)
+        output = try AtomicFile(url, overwrite: overwrite, shownAs: shown)
         try output.reserve(offset)
         try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try output.write($0, at: 0) }
         try header.withUnsafeBytes { try output.write($0, at: 8) }

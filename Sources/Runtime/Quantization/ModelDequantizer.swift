@@ -51,7 +51,7 @@ public struct ModelDequantizer: Sendable {
         let directory = try AtomicDirectory(url: output, overwrite: overwrite)
         let writer = try SafetensorsWriter(
             url: directory.temporary.appending(path: "model.safetensors"), tensors: copies + plans.map(\.target),
-            metadata: ["format": "pt"])
+            metadata: ["format": "pt"], shownAs: directory.shown("model.safetensors"))
         for info in copies {
             try checkpoint.copyFinite(info.name, to: writer)
         }

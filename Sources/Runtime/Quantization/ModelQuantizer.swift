@@ -100,7 +100,8 @@ public struct ModelQuantizer: Sendable {
         let directory = try AtomicDirectory(url: output, overwrite: overwrite)
         let writer = try SafetensorsWriter(
             url: directory.temporary.appending(path: "model.safetensors"),
-            tensors: copies + plans.flatMap(\.targets), metadata: ["format": "pt"])
+            tensors: copies + plans.flatMap(\.targets), metadata: ["format": "pt"],
+            shownAs: directory.shown("model.safetensors"))
         for info in copies {
             try checkpoint.copyFinite(info.name, to: writer)
         }

@@ -41,8 +41,13 @@ package final class AtomicDirectory: Sendable {
 
     /// Writes one small file of the directory.
     package func write(_ data: Data, to file: String) throws {
-        try AtomicFile.write(data, to: temporary.appending(path: file), overwrite: false)
+        let output = try AtomicFile(temporary.appending(path: file), overwrite: false, shownAs: shown(file))
+        try output.write(data)
+        try output.commit()
     }
+
+    /// The path that a file of the directory will have, for messages.
+    package func shown(_ file: String) -> String { name.path + "/" + file }
 
     /// Gives the directory its name. Throws `FileWriteError`.
     package func commit() throws(FileWriteError) {

@@ -17,6 +17,8 @@ import Synchronization
 /// written to directly, and only in sequence. Threads may share it; their writes wait for each other.
 public final class AtomicFile: Sendable {
     public let url: URL
+    /// For messages.
+    private let shown: String
     /// nil for a device or pipe.
     private let name: AtomicName?
     /// −1 when closed.
@@ -24,33 +26,38 @@ public final class AtomicFile: Sendable {
 
     /// Opens a temporary file beside `url`.
     ///
-    /// - Parameter overwrite: whether an existing file may be replaced. Where it may not, a file that another process
-    ///   creates meanwhile is left alone too, and `commit()` throws.
+    /// - Parameters:
+    ///   - overwrite: whether an existing file may be replaced. Where it may not, a file that another process creates
+    ///     meanwhile is left alone too, and `commit()` throws.
+    ///   - shown: the path that messages name, where it is not `url`'s: one within a directory that has its name yet
+    ///     to get.
     /// - Throws: `FileWriteError`.
-    public init(_ url: URL, overwrite: Bool = true) throws(FileWriteError) {
+    public init(_ url: URL, overwrite: Bool = true, shownAs shown: String? = nil) throws(FileWriteError) {
         self.url = url
         let path = url.path
+        let shown = shown ?? path
+        self.shown = shown
         var status = stat()
         var permissions: mode_t = 0o666
         if stat(path, &status) == 0 {
             let kind = status.st_mode & S_IFMT
-            if kind == S_IFDIR { throw .isDirectory(path: path) }
+            if kind == S_IFDIR { throw .isDirectory(path: shown) }
             if kind != S_IFREG {
                 name = nil
                 let opened = open(path, O_WRONLY | O_CLOEXEC)
                 guard opened >= 0 else {
-                    throw .system(path: path, operation: "open it for writing", code: errno)
+                    throw .system(path: shown, operation: "open it for writing", code: errno)
                 }
                 descriptor = Mutex(opened)
                 return
             }
-            if !overwrite { throw .exists(path: path) }
+            if !overwrite { throw .exists(path: shown) }
             permissions = status.st_mode & 0o777
         }
-        let name = AtomicName(path, overwrite: overwrite)
+        let name = AtomicName(path, overwrite: overwrite, shownAs: shown)
         self.name = name
         let opened = open(name.temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, permissions)
-        guard opened >= 0 else { throw .system(path: path, operation: "create a file there", code: errno) }
+        guard opened >= 0 else { throw .system(path: shown, operation: "create a file there", code: errno) }
         descriptor = Mutex(opened)
     }
 
@@ -137,14 +144,14 @@ public final class AtomicFile: Sendable {
     /// Runs `body`, which returns 0 or errno's number, under the lock. On an error the file is given up.
     private func whileOpen(_ operation: String, _ body: (Int32) -> Int32) throws(FileWriteError) {
         let code: Int32? = descriptor.withLock { $0 >= 0 ? body($0) : nil }
-        guard let code else { throw .closed(path: url.path) }
+        guard let code else { throw .closed(path: shown) }
         if code != 0 { throw fail(operation, code) }
     }
 
     private func fail(_ operation: String, _ code: Int32) -> FileWriteError {
         cancel()
         if let name { unlink(name.temporary) }
-        return .system(path: url.path, operation: operation, code: code)
+        return .system(path: shown, operation: operation, code: code)
     }
 }
 

@@ -12,7 +12,7 @@ import Foundation
 /// `publish` gives it its name. Files (`AtomicFile`), directories (`AtomicDirectory`) and what a C library writes by
 /// name (traces) go through it.
 package struct AtomicName: Sendable {
-    /// As the caller gave it, for messages.
+    /// For messages: as the caller gave it.
     let path: String
     /// `path` with symbolic links followed, so that a link stays a link.
     let destination: String
@@ -21,8 +21,8 @@ package struct AtomicName: Sendable {
     let overwrite: Bool
 
     /// Chooses the names; makes nothing.
-    init(_ path: String, overwrite: Bool) {
-        self.path = path
+    init(_ path: String, overwrite: Bool, shownAs shown: String? = nil) {
+        self.path = shown ?? path
         self.overwrite = overwrite
         if let resolved = realpath(path, nil) {
             destination = String(cString: resolved)

@@ -41,6 +41,7 @@ public enum FileWriteError: WordedError, Equatable {
     private static func advice(for code: Int32) -> String? {
         switch code {
         case ENOSPC, EDQUOT: "free some space or choose another disk; nothing was replaced"
+        case EFBIG: "raise the limit on the size of files, or choose another file system"
         case ENOENT, ENOTDIR: "create the directory first"
         case EACCES, EPERM, EROFS: "choose a directory that you may write to"
         default: nil

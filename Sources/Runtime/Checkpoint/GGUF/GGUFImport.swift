@@ -59,7 +59,7 @@ public struct GGUFImport: Sendable {
         }
         let writer = try SafetensorsWriter(
             url: directory.temporary.appending(path: "model.safetensors"), tensors: tensors.map(\.target),
-            metadata: ["format": "pt"])
+            metadata: ["format": "pt"], shownAs: directory.shown("model.safetensors"))
         var done = 0
         for (source, target) in tensors {
             try convert(source, target, to: writer)
