@@ -23,7 +23,8 @@ extension SnapshotBenchmark {
         if let most = Self.mostAtOnce(samples) {
             observations.append(
                 Observation(
-                    .concurrent, Double(most), note: "Admitted and not yet answered at one moment, each with its own KV cache."))
+                    .concurrent, Double(most),
+                    note: "Admitted and not yet answered at one moment, each with its own KV cache."))
         }
         if let noise = measured.noise { observations.append(Observation(.machineNoise, noise)) }
         return BenchmarkResults(
@@ -64,7 +65,9 @@ extension SnapshotBenchmark {
     private static func mostAtOnce(_ samples: [RequestSample]) -> Int? {
         var changes: [(time: Double, step: Int)] = []
         for sample in samples {
-            guard let arrival = sample.arrivalMs, let queue = sample.queueMs, let total = sample.totalMs else { continue }
+            guard let arrival = sample.arrivalMs, let queue = sample.queueMs, let total = sample.totalMs else {
+                continue
+            }
             changes += [(arrival + queue, 1), (arrival + total, -1)]
         }
         changes.sort { $0.time != $1.time ? $0.time < $1.time : $0.step < $1.step }

@@ -23,7 +23,8 @@ public struct Wording: Sendable, Equatable, CustomStringConvertible {
     /// What to do next.
     public var advice: String?
 
-    public init(_ place: String, _ problem: String, expected: String? = nil, got: String? = nil, advice: String? = nil) {
+    public init(_ place: String, _ problem: String, expected: String? = nil, got: String? = nil, advice: String? = nil)
+    {
         self.place = place
         self.problem = problem
         self.expected = expected

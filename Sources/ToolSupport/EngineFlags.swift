@@ -34,7 +34,8 @@ public struct EngineFlags: ParsableArguments {
     public var context: Int?
 
     @Option(
-        help: "Chat template: chatml, llama3, llama3.1, deepseek-r1, mistral. (default: recognised from the checkpoint)")
+        help: "Chat template: chatml, llama3, llama3.1, deepseek-r1, mistral. (default: recognised from the checkpoint)"
+    )
     public var chatTemplate: String?
 
     public init() {}

@@ -14,7 +14,7 @@ public func note(_ text: String) {
 }
 
 /// Runs a command's body; a worded error is printed to standard error, and the tool ends with status 1.
-public func reportingErrors<Result>(_ body: () async throws -> Result) async throws -> Result {
+public func reportingErrorsAsync<Result>(_ body: () async throws -> Result) async throws -> Result {
     do {
         return try await body()
     } catch {
@@ -22,7 +22,7 @@ public func reportingErrors<Result>(_ body: () async throws -> Result) async thr
     }
 }
 
-/// Runs a command's body that does not wait; see the other `reportingErrors`.
+/// Runs a command's body that does not wait; see `reportingErrorsAsync`.
 public func reportingErrors<Result>(_ body: () throws -> Result) throws -> Result {
     do {
         return try body()

@@ -58,7 +58,7 @@ struct EngineCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let figures = try await reportingErrors {
+        let figures = try await reportingErrorsAsync {
             var benchmark = EngineBenchmark()
             benchmark.prefill = try Self.counts(prefill, "--prefill")
             benchmark.batches = try Self.counts(batch, "--batch")

@@ -86,7 +86,7 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let evaluation = try await reportingErrors { try await measure() }
+        let evaluation = try await reportingErrorsAsync { try await measure() }
         if strict && evaluation.failed > 0 { throw ExitCode.failed }
     }
 
@@ -109,8 +109,11 @@ struct RunCommand: AsyncParsableCommand {
             var other = benchmark
             other.model = URL(fileURLWithPath: reference)
             let step = max(1, requests.count / agreementRequests)
-            let sample = requests.indices.filter { $0.isMultiple(of: step) }.prefix(agreementRequests).map { requests[$0] }
-            quality = try await Agreement(of: benchmark, with: other, texts: agreementTexts).measure(measured, on: sample)
+            let sample = requests.indices.filter { $0.isMultiple(of: step) }.prefix(agreementRequests).map {
+                requests[$0]
+            }
+            quality = try await Agreement(of: benchmark, with: other, texts: agreementTexts).measure(
+                measured, on: sample)
         }
         var observations: [Observation] = []
         if traceRequests > 0 {

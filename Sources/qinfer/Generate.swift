@@ -69,7 +69,7 @@ struct Generate: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await reportingErrors {
+        try await reportingErrorsAsync {
             let directory = URL(fileURLWithPath: model)
             let checkpoint = try Checkpoint(directory: directory)
             let tokenizer = try Tokenizer(directory: directory)
@@ -117,18 +117,25 @@ struct Generate: AsyncParsableCommand {
 
 /// What `generate --json` prints.
 private struct GenerateOutput: Encodable {
-    let prompt_tokens: [Int32]
+    let promptTokens: [Int32]
     let tokens: [Int32]
     let text: String
-    let finish_reason: String
-    let timings_ms: [String: Double]
+    let finishReason: String
+    let timings: [String: Double]
+
+    enum CodingKeys: String, CodingKey {
+        case promptTokens = "prompt_tokens"
+        case tokens, text
+        case finishReason = "finish_reason"
+        case timings = "timings_ms"
+    }
 
     init(prompt: [Int32], text: GeneratedText, timings: RequestTimings) {
-        prompt_tokens = prompt
+        promptTokens = prompt
         tokens = text.tokens
         self.text = text.text
-        finish_reason = text.finishReason.rawValue
-        timings_ms = [
+        finishReason = text.finishReason.rawValue
+        self.timings = [
             "queue": timings.queue, "prefill": timings.prefill, "decode": timings.decode, "total": timings.total,
             "ttft": timings.timeToFirstToken,
         ].mapValues { ($0 * 1e6).rounded() / 1e3 }

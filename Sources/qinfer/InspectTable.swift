@@ -6,14 +6,18 @@ extension TraceSummary {
     func table(name: String) -> String {
         var lines = ["\(shown(name)): level \(level), \(storage.rawValue)"]
         lines.append(
-            "model: \(model.layers) layers, hidden \(model.hidden), \(model.heads) heads, vocabulary \(model.vocabulary)")
+            "model: \(model.layers) layers, hidden \(model.hidden), \(model.heads) heads, vocabulary \(model.vocabulary)"
+        )
         lines += attributes.sorted { $0.key < $1.key }.map { "\(shown($0.key)): \(shown($0.value))" }
         for request in requests { lines += ["", request.title] + request.body }
         lines.append("")
-        guard let completenessPercent else { return (lines + ["no requests: nothing was traced"]).joined(separator: "\n") }
+        guard let completenessPercent else {
+            return (lines + ["no requests: nothing was traced"]).joined(separator: "\n")
+        }
         let share = String(format: "%.2f", completenessPercent)
-        lines.append("completeness \(share) % of \(requests.count) request\(requests.count == 1 ? "" : "s")"
-            + (isComplete ? "" : ": NOT COMPLETE"))
+        lines.append(
+            "completeness \(share) % of \(requests.count) request\(requests.count == 1 ? "" : "s")"
+                + (isComplete ? "" : ": NOT COMPLETE"))
         return lines.joined(separator: "\n")
     }
 }
@@ -29,13 +33,16 @@ extension TraceSummary.Request {
     fileprivate var body: [String] {
         var lines: [String] = []
         if !timings.isEmpty {
-            let words = timings.sorted { $0.key < $1.key }.map { "\(shown($0.key)) \(String(format: "%.3f", $0.value))" }
+            let words = timings.sorted { $0.key < $1.key }.map {
+                "\(shown($0.key)) \(String(format: "%.3f", $0.value))"
+            }
             lines.append("  timings: " + words.joined(separator: ", "))
         }
         // Layers mostly share one shape: a line for each shape, not for each dataset.
         let byShape = Dictionary(grouping: shapes.keys, by: { shapes[$0] ?? [] })
         for (shape, paths) in byShape.sorted(by: { $0.value.min() ?? "" < $1.value.min() ?? "" }) {
-            let names = Set(paths.map { $0.hasPrefix("layers/") ? "layers/*/" + ($0.split(separator: "/").last ?? "") : $0 })
+            let names = Set(
+                paths.map { $0.hasPrefix("layers/") ? "layers/*/" + ($0.split(separator: "/").last ?? "") : $0 })
             lines.append("  \(shape): " + names.sorted().joined(separator: ", "))
         }
         if residPostMeanL2.contains(where: { $0 != nil }) {

@@ -53,7 +53,9 @@ struct Run: ParsableCommand {
 
     func validate() throws {
         if resume && force { throw ValidationError("give either --resume or --force") }
-        if resume && trace != nil { throw ValidationError("--trace cannot go on with --resume: a trace is written whole") }
+        if resume && trace != nil {
+            throw ValidationError("--trace cannot go on with --resume: a trace is written whole")
+        }
     }
 
     func run() throws {

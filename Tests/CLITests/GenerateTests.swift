@@ -19,7 +19,8 @@ import Testing
         #expect(answer["tokens"] as? [Int] == expected)
         #expect(answer["prompt_tokens"] as? [Int] == prompt)
         #expect(answer["text"] is String)
-        #expect(Set((answer["timings_ms"] as? [String: Double] ?? [:]).keys).isSuperset(of: ["prefill", "decode", "total"]))
+        #expect(
+            Set((answer["timings_ms"] as? [String: Double] ?? [:]).keys).isSuperset(of: ["prefill", "decode", "total"]))
     }
 
     @Test func sameSeedSameText() throws {
@@ -43,7 +44,10 @@ import Testing
             (["--prompt", "a", "--cache-memory", "1", "--context", "9999999", "--max-tokens", "500"], ""),
         ])
     func refusals(flags: [String], word: String) throws {
-        let outcome = try Tool.qinfer.run(["generate", path("Tests/Fixtures/models/qwen2-tied")] + flags + ["--json", "--stages", flags.contains("3") ? "3" : "2"])
+        let outcome = try Tool.qinfer.run(
+            ["generate", path("Tests/Fixtures/models/qwen2-tied")] + flags + [
+                "--json", "--stages", flags.contains("3") ? "3" : "2",
+            ])
         if word.isEmpty {
             // A context beyond the model's is cut to the model's; the cache holds that.
             #expect(outcome.status == 0, "\(outcome.errors)")

@@ -23,9 +23,10 @@ import Testing
                     ["--stages", "1", "--threads", "3", "--batch", "4"],
                 ].enumerated() {
                     let output = folder.appending(path: "\(URL(fileURLWithPath: model).lastPathComponent)-\(index)")
-                    let outcome = try Tool.qinfer.run([
-                        "run", model, "--snapshots", snapshots, "--output", output.path, "--prompts", prompts,
-                    ] + flags)
+                    let outcome = try Tool.qinfer.run(
+                        [
+                            "run", model, "--snapshots", snapshots, "--output", output.path, "--prompts", prompts,
+                        ] + flags)
                     #expect(outcome.status == 0, "\(outcome.errors)")
                     results.append(try text(output.appending(path: "results.jsonl")))
                     #expect(try lines(output.appending(path: "timings.jsonl")).count == 9)
@@ -83,7 +84,8 @@ import Testing
             try content.write(to: bad)
             let output = folder.appending(path: "run")
             let outcome = try Tool.qinfer.run([
-                "run", try makeModel(in: folder), "--snapshots", bad.path, snapshots, "--output", output.path, "--prompts",
+                "run", try makeModel(in: folder), "--snapshots", bad.path, snapshots, "--output", output.path,
+                "--prompts",
                 prompts, "--stages", "2",
             ])
             #expect(outcome.status == 2, "\(outcome.errors)")

@@ -48,7 +48,9 @@ struct Tool {
         }
     }
 
-    func callAsFunction(_ arguments: String..., in folder: URL? = nil) throws -> Outcome { try run(arguments, in: folder) }
+    func callAsFunction(_ arguments: String..., in folder: URL? = nil) throws -> Outcome {
+        try run(arguments, in: folder)
+    }
 }
 
 /// A folder that is gone afterwards.

@@ -4,8 +4,10 @@ import Testing
 /// What the tools say of themselves, and how they answer a mistyped call.
 @Suite struct UsageTests {
     static let commands: [(tool: String, command: [String])] = [
-        ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]), ("qquant", ["dequantize"]),
-        ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]), ("qinfer", ["tokenize"]),
+        ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]),
+        ("qquant", ["dequantize"]),
+        ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]),
+        ("qinfer", ["tokenize"]),
         ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]),
     ]
 
@@ -26,7 +28,8 @@ import Testing
     /// with a complaint about its arguments.
     @Test(arguments: commands.filter { !$0.command.isEmpty })
     func examples(tool: String, command: [String]) throws {
-        let help = try Tool(name: tool).run(command + ["--help"], environment: ["COLUMNS": "80"]).output.replacing("\\\n", with: " ")
+        let help = try Tool(name: tool).run(command + ["--help"], environment: ["COLUMNS": "80"]).output.replacing(
+            "\\\n", with: " ")
         let calls = help.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
             .filter { $0.starts(with: [tool] + command) }
         #expect(!calls.isEmpty, "\(tool) \(command) has no example")

@@ -8,9 +8,11 @@ import Testing
     @Test func constantMemory() async {
         await #expect(processExitsWith: .success) {
             try withFolder { folder in
-                let line = try Data(contentsOf: recorded.appending(path: "latest_stats.jsonl")).split(separator: 0x0A)[1]
+                let line = try Data(contentsOf: recorded.appending(path: "latest_stats.jsonl")).split(separator: 0x0A)[
+                    1]
                 let text =
-                    String(decoding: line, as: UTF8.self).replacing("\"id\":\"latest-stats-epoch-232\",", with: "") + "\n"
+                    String(decoding: line, as: UTF8.self).replacing("\"id\":\"latest-stats-epoch-232\",", with: "")
+                    + "\n"
                 let url = folder.appending(path: "a.jsonl")
                 let block = Data(String(repeating: text, count: 1000).utf8)
                 _ = FileManager.default.createFile(atPath: url.path, contents: nil)
@@ -31,5 +33,6 @@ import Testing
 /// Linux: the second field of statm, in pages.
 private func residentBytes() throws -> Int {
     let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
-    return try #require(text.split(separator: " ").dropFirst().first.flatMap { Int($0) }) * Int(sysconf(Int32(_SC_PAGESIZE)))
+    return try #require(text.split(separator: " ").dropFirst().first.flatMap { Int($0) })
+        * Int(sysconf(Int32(_SC_PAGESIZE)))
 }

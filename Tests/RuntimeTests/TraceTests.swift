@@ -1,7 +1,6 @@
 import Foundation
-import Testing
-
 import Runtime
+import Testing
 
 /// Traces written by the engine and read back: the values that transformers has, whole, whatever the stages; and what a
 /// reader says of files that are damaged.
@@ -15,10 +14,12 @@ import Runtime
 
     /// Traces the fixture's prompt and `maxTokens` tokens more.
     private func write(
-        _ golden: Golden, to url: URL, level: TraceLevel, stages: Int, maxTokens: Int = 1, storage: TraceStorage = .float32
+        _ golden: Golden, to url: URL, level: TraceLevel, stages: Int, maxTokens: Int = 1,
+        storage: TraceStorage = .float32
     ) async throws {
         let trace = try Trace(
-            url: url, level: level, storage: storage, model: golden.checkpoint.configuration, attributes: ["model": "fixture"])
+            url: url, level: level, storage: storage, model: golden.checkpoint.configuration,
+            attributes: ["model": "fixture"])
         let engine = try golden.engine(stages: stages, observer: trace)
         defer { engine.stop() }
         _ = try await engine.run(golden.request("a/b: 1", maxTokens: maxTokens))
@@ -111,7 +112,8 @@ import Runtime
             let writer = try TraceWriter(url: url, level: .residuals, model: model)
             try writer.begin(request: "r", tokens: [1, 2])
             let rows = [Float](repeating: 0.5, count: 8)
-            for point in TracePoint.all(model, level: .residuals) where point != .logits && point != .layer(1, .mlpOut) {
+            for point in TracePoint.all(model, level: .residuals) where point != .logits && point != .layer(1, .mlpOut)
+            {
                 try rows.withUnsafeBufferPointer {
                     try writer.append(request: "r", point: point, startPosition: 0, rows: 2, width: 4, values: $0)
                 }

@@ -28,7 +28,7 @@ package final class LineLog {
         guard descriptor >= 0 else {
             throw errno == EEXIST ? OutputError.exists(path: path) : Self.failure(path, "open")
         }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard Self.lock(descriptor) else {
             let failure = errno == EWOULDBLOCK ? OutputError.inUse(path: path) : Self.failure(path, "lock")
             close(descriptor)
             throw failure
@@ -110,5 +110,16 @@ package final class LineLog {
     static func failure(_ path: String, _ operation: String) -> OutputError {
         let code = errno
         return .failed(path: path, operation: operation, code: code, message: String(cString: strerror(code)))
+    }
+
+    /// Takes the lock of a file that no other run writes to. A child that this process is just starting shares the file
+    /// for the moment between fork and exec: one look is not enough to say that another run has it.
+    private static func lock(_ descriptor: Int32) -> Bool {
+        for attempt in 0..<20 {
+            if attempt > 0 { usleep(10_000) }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+            if errno != EWOULDBLOCK && errno != EINTR { return false }
+        }
+        return false
     }
 }

@@ -64,7 +64,8 @@ public final class Engine: Sendable {
         capacity = pages * KVCache.pagePositions
         guard pages >= 1 else {
             throw EngineError.invalidOption(
-                name: "--cache-memory", expected: "at least \(KVCache.bytesPerPage(model, options.cachePrecision)) bytes",
+                name: "--cache-memory",
+                expected: "at least \(KVCache.bytesPerPage(model, options.cachePrecision)) bytes",
                 got: "\(options.cacheBytes)")
         }
         let cores = ProcessInfo.processInfo.activeProcessorCount

@@ -15,7 +15,8 @@ public enum EngineError: WordedError, Equatable {
     public var wording: Wording {
         switch self {
         case .emptyPrompt(let request):
-            Wording(request, "the prompt is empty", expected: "at least one token", got: "none", advice: "give a prompt")
+            Wording(
+                request, "the prompt is empty", expected: "at least one token", got: "none", advice: "give a prompt")
         case .noTokenizer(let request):
             Wording(request, "the request holds text, but the engine has no tokenizer", advice: "give tokens")
         case .promptTooLong(let request, let tokens, let output, let context):

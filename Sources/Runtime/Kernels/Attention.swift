@@ -61,7 +61,8 @@ struct AttentionScratch {
                     key_pages: nil, value_pages: nil, out: out[segment.rows.lowerBound], out_stride: Int64(out.width),
                     pattern: segment.pattern, pattern_stride: Int64(segment.positions)))
             longest = max(longest, segment.positions)
-            addTasks(index, tokens: Int32(segment.rows.count), kvHeads: Int32(cache.kvHeads), of: segments.count, threads)
+            addTasks(
+                index, tokens: Int32(segment.rows.count), kvHeads: Int32(cache.kvHeads), of: segments.count, threads)
         }
         let count = table.attention_scratch(
             Int32(longest), Int32(heads), Int32(cache.kvHeads), Int32(cache.headDim))
@@ -86,7 +87,8 @@ struct AttentionScratch {
 
     /// Writes the segments' keys and values at their positions.
     func store(
-        _ segments: [AttentionSegment], keys: Rows, values: Rows, cache: KVCache, _ table: qk_kernels, _ pool: ThreadPool
+        _ segments: [AttentionSegment], keys: Rows, values: Rows, cache: KVCache, _ table: qk_kernels,
+        _ pool: ThreadPool
     ) {
         let store = table.store_kv!
         keyPages.withUnsafeBufferPointer { keyPages in

@@ -17,7 +17,9 @@ final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
 
     convenience init(_ values: [Element]) {
         self.init(count: values.count)
-        values.withUnsafeBufferPointer { pointer.update(from: $0.baseAddress!, count: values.isEmpty ? 0 : values.count) }
+        values.withUnsafeBufferPointer {
+            pointer.update(from: $0.baseAddress!, count: values.isEmpty ? 0 : values.count)
+        }
     }
 
     deinit { pointer.deallocate() }

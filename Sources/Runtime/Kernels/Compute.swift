@@ -182,7 +182,8 @@ final class Compute {
         layer: Int, heads: Int
     ) {
         attention.prepare(
-            segments, queries: queries, into: out, cache: cache, layer: layer, heads: heads, table, threads: pool.threads)
+            segments, queries: queries, into: out, cache: cache, layer: layer, heads: heads, table,
+            threads: pool.threads)
         attention.store(segments, keys: keys, values: values, cache: cache, table, pool)
         attention.attend(table, pool)
     }

@@ -119,7 +119,8 @@ extension PackedWeights {
         _ words: [UInt32], scales: [Float], zeroPoints: [Int8]?, bits: Int, rows: Int, columns: Int, scaleGroup: Int,
         kernels: KernelSet, pool: ThreadPool
     ) {
-        self.init(bits: bits, rows: rows, columns: columns, scaleGroup: scaleGroup, asymmetric: zeroPoints != nil, kernels)
+        self.init(
+            bits: bits, rows: rows, columns: columns, scaleGroup: scaleGroup, asymmetric: zeroPoints != nil, kernels)
         words.withUnsafeBytes { words in
             scales.withUnsafeBufferPointer { scales in
                 (zeroPoints ?? []).withUnsafeBufferPointer { zeros in

@@ -109,7 +109,9 @@ final class ThreadPool: @unchecked Sendable {
             }
             condition.lock()
             parked.wrappingAdd(1, ordering: .sequentiallyConsistent)
-            while remaining.load(ordering: .sequentiallyConsistent) <= 0, !stopping.load(ordering: .sequentiallyConsistent) {
+            while remaining.load(ordering: .sequentiallyConsistent) <= 0,
+                !stopping.load(ordering: .sequentiallyConsistent)
+            {
                 condition.wait()
             }
             parked.wrappingSubtract(1, ordering: .sequentiallyConsistent)

@@ -136,7 +136,8 @@ final class Decoder {
         for segment in batch.segments where segment.traced {
             let rows = x.slice(segment.rows)
             try observer.observe(
-                point, request: segment.request, startPosition: segment.firstPosition, rows: rows.rows, width: rows.width,
+                point, request: segment.request, startPosition: segment.firstPosition, rows: rows.rows,
+                width: rows.width,
                 values: rows.values)
         }
     }

@@ -93,7 +93,8 @@ extension ChatStyle.Mistral {
     /// Reads the pieces off expressions such as `"[INST] " + message["content"] + "[/INST]"`.
     init?(_ source: String) {
         let user = #/["']( ?\[INST\] ?)["'] ?\+ ?message\[["']content["']\] ?\+ ?["']( ?\[/INST\])["']/#
-        let answer = #/(?:["']( )["'] ?\+ ?)?message\[["']content["']\]( ?\| ?trim)? ?\+ ?eos_token(?: ?\+ ?["']( )["'])?/#
+        let answer =
+            #/(?:["']( )["'] ?\+ ?)?message\[["']content["']\]( ?\| ?trim)? ?\+ ?eos_token(?: ?\+ ?["']( )["'])?/#
         guard let user = source.firstMatch(of: user), let answer = source.firstMatch(of: answer) else { return nil }
         opening = String(user.1)
         closing = String(user.2)
@@ -148,7 +149,8 @@ extension ChatStyle {
 
     /// As Jinja's `trim`: Python's whitespace.
     fileprivate static func trimmed(_ text: String) -> String {
-        text.trimmingCharacters(in: .whitespacesAndNewlines.union(CharacterSet(charactersIn: "\u{1C}\u{1D}\u{1E}\u{1F}")))
+        text.trimmingCharacters(
+            in: .whitespacesAndNewlines.union(CharacterSet(charactersIn: "\u{1C}\u{1D}\u{1E}\u{1F}")))
     }
 }
 

@@ -53,7 +53,8 @@ extension H5Object {
                 func ask(_ buffer: UnsafeMutablePointer<CChar>?, _ size: Int) throws -> Int {
                     Int(
                         try HDF5.check("list the attributes of", place) {
-                            H5Aget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size, qhdf5_default())
+                            H5Aget_name_by_idx(
+                                id, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size, qhdf5_default())
                         })
                 }
                 let length = try ask(nil, 0)
@@ -106,15 +107,17 @@ extension H5Object {
 
     private func withScalar<R>(_ name: String, _ body: (hid_t, hid_t) throws -> R?) throws -> R? {
         try HDF5.locked {
-            guard try HDF5.check("look for the attribute \(name) of", place, { H5Aexists(id, name) }) > 0 else { return nil }
-            let attribute = try H5Handle("open the attribute \(name) of", place, release: { H5Aclose($0) }) {
+            guard try HDF5.check("look for the attribute \(name) of", place, { H5Aexists(id, name) }) > 0 else {
+                return nil
+            }
+            let attribute = try H5Handle("open the attribute \(name) of", place, release: H5Aclose) {
                 H5Aopen(id, name, qhdf5_default())
             }
-            let space = try H5Handle("read the attribute \(name) of", place, release: { H5Sclose($0) }) {
+            let space = try H5Handle("read the attribute \(name) of", place, release: H5Sclose) {
                 H5Aget_space(attribute.id)
             }
             guard H5Sget_simple_extent_npoints(space.id) == 1 else { return nil }
-            let type = try H5Handle("read the attribute \(name) of", place, release: { H5Tclose($0) }) {
+            let type = try H5Handle("read the attribute \(name) of", place, release: H5Tclose) {
                 H5Aget_type(attribute.id)
             }
             return try body(attribute.id, type.id)

@@ -36,7 +36,7 @@ final class H5Dataset: H5Object {
     init(_ handle: H5Handle) { self.handle = handle }
 
     private func space() throws -> H5Handle {
-        try H5Handle("read the shape", place, release: { H5Sclose($0) }) { H5Dget_space(id) }
+        try H5Handle("read the shape", place, release: H5Sclose) { H5Dget_space(id) }
     }
 
     /// The present extent.
@@ -81,7 +81,7 @@ final class H5Dataset: H5Object {
         try HDF5.check(operation, place) {
             H5Sselect_hyperslab(file.id, H5S_SELECT_SET, offset.map { hsize_t($0) }, nil, counts, nil)
         }
-        let memory = try H5Handle(operation, place, release: { H5Sclose($0) }) {
+        let memory = try H5Handle(operation, place, release: H5Sclose) {
             H5Screate_simple(Int32(counts.count), counts, nil)
         }
         try HDF5.check(operation, place) { body(memory.id, file.id) }
@@ -105,7 +105,7 @@ extension H5Container {
     ) throws -> H5Dataset {
         let place = path(name)
         return H5Dataset(
-            try H5Handle("create the dataset", place, in: handle.lifetime, release: { H5Dclose($0) }) {
+            try H5Handle("create the dataset", place, in: handle.lifetime, release: H5Dclose) {
                 let sizes = shape.map { hsize_t($0) }
                 let limits = zip(sizes, extendable).map { $1 ? qhdf5_unlimited() : $0 }
                 let space = H5Screate_simple(Int32(sizes.count), sizes, limits)
@@ -128,13 +128,15 @@ extension H5Container {
     func dataset(_ name: String) throws -> H5Dataset {
         let place = path(name)
         let dataset = H5Dataset(
-            try H5Handle("open the dataset", place, in: handle.lifetime, release: { H5Dclose($0) }) { H5Dopen2(id, name, qhdf5_default()) })
+            try H5Handle("open the dataset", place, in: handle.lifetime, release: H5Dclose) {
+                H5Dopen2(id, name, qhdf5_default())
+            })
         let shape = try dataset.shape()
         let refuse = { (problem: String, expected: String?, got: String?) in
             TraceError.foreign(place: place, problem: problem, expected: expected, got: got)
         }
-        let type = try H5Handle("read the type", place, release: { H5Tclose($0) }) { H5Dget_type(dataset.id) }
-        let creation = try H5Handle("read the layout", place, release: { H5Pclose($0) }) {
+        let type = try H5Handle("read the type", place, release: H5Tclose) { H5Dget_type(dataset.id) }
+        let creation = try H5Handle("read the layout", place, release: H5Pclose) {
             H5Dget_create_plist(dataset.id)
         }
         try HDF5.locked {
@@ -148,7 +150,10 @@ extension H5Container {
             let elementBytes = UInt64(max(1, H5Tget_size(type.id)))
             func product(_ sizes: [UInt64]) -> UInt64? {
                 sizes.reduce(elementBytes as UInt64?) { total, size in
-                    total.flatMap { let (value, over) = $0.multipliedReportingOverflow(by: size); return over ? nil : value }
+                    total.flatMap {
+                        let (value, over) = $0.multipliedReportingOverflow(by: size)
+                        return over ? nil : value
+                    }
                 }
             }
             // Deflate gives at most 1032 for 1, and the half of a pattern above its diagonal is not stored at all.

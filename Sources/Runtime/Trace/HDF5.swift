@@ -110,7 +110,7 @@ final class H5File: H5Container {
 
     /// Creates or truncates. `name` stands for the file in messages: it is written under a temporary one.
     init(creating path: String, name: String) throws {
-        handle = try H5Handle("create the file", name, release: { H5Fclose($0) }) {
+        handle = try H5Handle("create the file", name, release: H5Fclose) {
             let access = H5Pcreate(qhdf5_file_access())
             defer { H5Pclose(access) }
             // Close means close, whoever still holds a dataset. Format 1.10: checksummed headers, and one chunk
@@ -123,7 +123,7 @@ final class H5File: H5Container {
     }
 
     init(reading path: String, name: String) throws {
-        handle = try H5Handle("open the file", name, release: { H5Fclose($0) }) {
+        handle = try H5Handle("open the file", name, release: H5Fclose) {
             let access = H5Pcreate(qhdf5_file_access())
             defer { H5Pclose(access) }
             _ = H5Pset_fclose_degree(access, H5F_CLOSE_STRONG)
@@ -149,7 +149,7 @@ extension H5Container {
     /// Times are left out, so that the same trace has the same bytes.
     func makeGroup(_ name: String) throws -> H5Group {
         H5Group(
-            try H5Handle("create the group", path(name), in: handle.lifetime, release: { H5Gclose($0) }) {
+            try H5Handle("create the group", path(name), in: handle.lifetime, release: H5Gclose) {
                 let creation = H5Pcreate(qhdf5_group_creation())
                 defer { H5Pclose(creation) }
                 _ = H5Pset_obj_track_times(creation, false)
@@ -159,7 +159,7 @@ extension H5Container {
 
     func group(_ name: String) throws -> H5Group {
         H5Group(
-            try H5Handle("open the group", path(name), in: handle.lifetime, release: { H5Gclose($0) }) {
+            try H5Handle("open the group", path(name), in: handle.lifetime, release: H5Gclose) {
                 H5Gopen2(id, name, qhdf5_default())
             })
     }
@@ -180,7 +180,8 @@ extension H5Container {
                 func ask(_ buffer: UnsafeMutablePointer<CChar>?, _ size: Int) throws -> Int {
                     Int(
                         try HDF5.check("list", place) {
-                            H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size, qhdf5_default())
+                            H5Lget_name_by_idx(
+                                id, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size, qhdf5_default())
                         })
                 }
                 let length = try ask(nil, 0)

@@ -22,7 +22,8 @@ public final class TraceFile: Sendable {
         let file = try H5File(reading: path, name: name)
         guard try file.text("format") == TraceLayout.format else {
             throw TraceError.foreign(
-                place: name, problem: "an HDF5 file, but no trace", expected: "the attribute format = \(TraceLayout.format)",
+                place: name, problem: "an HDF5 file, but no trace",
+                expected: "the attribute format = \(TraceLayout.format)",
                 got: try file.text("format"))
         }
         guard let version = try file.integer("format_version"), version == TraceLayout.version else {
@@ -35,7 +36,8 @@ public final class TraceFile: Sendable {
         }
         func size(_ name: String) throws -> Int {
             // A trace of a million layers is no trace; more could only be made to exhaust us.
-            guard let value = try file.integer(name), (0...(name == "layers" ? 1_000_000 : 1 << 31)).contains(value) else {
+            guard let value = try file.integer(name), (0...(name == "layers" ? 1_000_000 : 1 << 31)).contains(value)
+            else {
                 throw damaged(name, try file.integer(name).map(String.init))
             }
             return value
@@ -43,7 +45,9 @@ public final class TraceFile: Sendable {
         let levelName = try file.text("level")
         guard let level = levelName.flatMap(TraceLevel.init(name:)) else { throw damaged("level", levelName) }
         let storageName = try file.text("storage")
-        guard let storage = storageName.flatMap(TraceStorage.init(rawValue:)) else { throw damaged("storage", storageName) }
+        guard let storage = storageName.flatMap(TraceStorage.init(rawValue:)) else {
+            throw damaged("storage", storageName)
+        }
         self.level = level
         self.storage = storage
         model = TraceModel(
@@ -194,7 +198,9 @@ public final class TraceFile: Sendable {
             try buffer.withUnsafeMutableBytes {
                 try dataset.read(into: $0.baseAddress!, .float32, offset: offset, count: count)
             }
-            try buffer.withUnsafeBufferPointer { try body(UnsafeBufferPointer(rebasing: $0.prefix(count[cut] * inner))) }
+            try buffer.withUnsafeBufferPointer {
+                try body(UnsafeBufferPointer(rebasing: $0.prefix(count[cut] * inner)))
+            }
             offset[cut] += count[cut]
             var dimension = cut
             while offset[dimension] >= shape[dimension] {

@@ -17,13 +17,17 @@ enum TraceLayout {
     static func groupName(_ id: String) -> String {
         var name = ""
         for scalar in id.unicodeScalars {
-            let keep = scalar.isASCII
-                ? scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "-_.".unicodeScalars.contains(scalar)
+            let keep =
+                scalar.isASCII
+                ? scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+                    || "-_.".unicodeScalars.contains(scalar)
                 : scalar.properties.generalCategory == .otherLetter
             if keep {
                 name.unicodeScalars.append(scalar)
             } else {
-                for byte in String(scalar).utf8 { name += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true) }
+                for byte in String(scalar).utf8 {
+                    name += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+                }
             }
         }
         if name == "." || name == ".." { name = name.replacingOccurrences(of: ".", with: "%2E") }

@@ -65,7 +65,8 @@ struct TraceRequest: Sendable {
         let path = point.path(layers: model.layers)
         let place = "\(group.place)/\(path)"
         let expected = point.width(model)
-        guard width == expected, rows >= 0, startPosition >= 0, rows.multipliedReportingOverflow(by: width) == (values.count, false)
+        guard width == expected, rows >= 0, startPosition >= 0,
+            rows.multipliedReportingOverflow(by: width) == (values.count, false)
         else {
             throw TraceError.rows(
                 place: place, problem: "rows of another shape", expected: "rows of \(expected) values",
@@ -236,7 +237,9 @@ struct TraceRequest: Sendable {
     private func plot() throws {
         for (layer, layerGroup) in layerGroups {
             let base = TraceLayout.layerPath(layer, of: model.layers)
-            let there = TracePoint.Residual.allCases.reversed().map(\.rawValue).filter { series["\(base)/\($0)"] != nil }
+            let there = TracePoint.Residual.allCases.reversed().map(\.rawValue).filter {
+                series["\(base)/\($0)"] != nil
+            }
             guard let signal = there.first else { continue }
             try plot(layerGroup, signal, axes: ["position", "hidden"], others: Array(there.dropFirst()))
             try layerGroup.set("title", "\(id), layer \(layer)")
@@ -250,7 +253,8 @@ struct TraceRequest: Sendable {
         }
         try group.set("title", id)
         if let first = layerGroups.keys.min() {
-            try layersGroup?.set("default", String(TraceLayout.layerPath(first, of: model.layers).dropFirst("layers/".count)))
+            try layersGroup?.set(
+                "default", String(TraceLayout.layerPath(first, of: model.layers).dropFirst("layers/".count)))
         }
     }
 

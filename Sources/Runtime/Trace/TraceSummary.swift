@@ -103,7 +103,11 @@ extension TraceSummary.Request {
                 guard let dataset = try trace.dataset(id, path) else { return problems.append("\(path): missing") }
                 let shape = try dataset.shape()
                 shapes[path] = shape
-                if let problem = try shapeProblem(shape) { problems.append("\(path): \(problem)") } else { complete += 1 }
+                if let problem = try shapeProblem(shape) {
+                    problems.append("\(path): \(problem)")
+                } else {
+                    complete += 1
+                }
                 var scan = Scan(rowLength: rowLength)
                 try trace.bands(dataset) { scan.add($0) }
                 if scan.nan + scan.infinite > 0 {
@@ -125,7 +129,9 @@ extension TraceSummary.Request {
         }
         if trace.level >= .full {
             for layer in 0..<model.layers {
-                inspect(trace.patternPath(layer), rowLength: tokens) { Self.compare($0, [model.heads, tokens, tokens]) }
+                inspect(trace.patternPath(layer), rowLength: tokens) {
+                    Self.compare($0, [model.heads, tokens, tokens])
+                }
             }
         }
         inspect("logits", rowLength: model.vocabulary) { shape in

@@ -127,8 +127,8 @@ def goldens(files):
                 "text": tokenizer.decode(ids, skip_special_tokens=True), "all": tokenizer.decode(ids, skip_special_tokens=False)}
         ids = tokenizer.encode(noise).ids
         result["tokenizers"][name] = {
-            "size": max(tokenizer.get_vocab().values()) + 1, "texts": texts, "noise": digest(ids), "noise_count": len(ids),
-            "noise_text": hashlib.sha256(tokenizer.decode(ids).encode()).hexdigest()}
+            "size": max(tokenizer.get_vocab().values()) + 1, "texts": texts, "noise": digest(ids), "noiseCount": len(ids),
+            "noiseText": hashlib.sha256(tokenizer.decode(ids).encode()).hexdigest()}
     return json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 

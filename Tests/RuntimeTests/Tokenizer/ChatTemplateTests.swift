@@ -1,7 +1,6 @@
 import Foundation
-import Testing
-
 import Runtime
+import Testing
 
 /// Rendered conversations against transformers' apply_chat_template; templates, goldens and their script:
 /// Tests/Fixtures/templates.
@@ -27,7 +26,9 @@ import Runtime
         let folder = FileManager.default.temporaryDirectory.appending(path: "template-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        var config: [String: Any] = ["bos_token": "<s>", "eos_token": ["content": "</s>", "special": true] as [String: Any]]
+        var config: [String: Any] = [
+            "bos_token": "<s>", "eos_token": ["content": "</s>", "special": true] as [String: Any],
+        ]
         if beside {
             try Data(source.utf8).write(to: folder.appending(path: "chat_template.jinja"))
         } else {

@@ -1,7 +1,6 @@
 import Foundation
-import Testing
-
 import Runtime
+import Testing
 
 /// tokenizer.json files that are damaged, or ask for what is not supported: an error that says where and what, never a
 /// trap and never a guess.
@@ -77,11 +76,13 @@ import Runtime
             (-1, "-1"), (5_000_000_000, "5000000000"), (1.5, "whole number"), ("7", "whole number"), (3, "3"),
         ]
         for (id, shown) in ids {
-            let text = try error { try model(&$0) { model in
-                var vocabulary = model["vocab"] as? [String: Any] ?? [:]
-                vocabulary["Ġquorum-of-676"] = id
-                model["vocab"] = vocabulary
-            } }
+            let text = try error {
+                try model(&$0) { model in
+                    var vocabulary = model["vocab"] as? [String: Any] ?? [:]
+                    vocabulary["Ġquorum-of-676"] = id
+                    model["vocab"] = vocabulary
+                }
+            }
             #expect(text.contains(shown), "\(text)")
         }
         #expect(try error { try model(&$0) { $0["vocab"] = [:] as [String: Any] } }.contains("vocab"))
@@ -100,8 +101,10 @@ import Runtime
 
     @Test func addedTokens() throws {
         for (token, word) in [
-            (["id": -4, "content": "<x>"] as [String: Any], "-4"), (["id": 5_000_000_000, "content": "<x>"], "5000000000"),
-            (["content": "<x>"], "id"), (["id": 900], "content"), (["id": 900, "content": "<x>", "special": "yes"], "special"),
+            (["id": -4, "content": "<x>"] as [String: Any], "-4"),
+            (["id": 5_000_000_000, "content": "<x>"], "5000000000"),
+            (["content": "<x>"], "id"), (["id": 900], "content"),
+            (["id": 900, "content": "<x>", "special": "yes"], "special"),
             (["id": 0, "content": "<another>"], "<another>"),
         ] {
             let text = try error { file in
@@ -113,13 +116,15 @@ import Runtime
 
     private func splitting(_ pattern: String) throws -> Data {
         var file = try Self.valid()
-        file["pre_tokenizer"] = [
-            "type": "Sequence",
-            "pretokenizers": [
-                ["type": "Split", "pattern": ["Regex": pattern], "behavior": "Isolated", "invert": false] as [String: Any],
-                ["type": "ByteLevel", "add_prefix_space": false, "use_regex": false],
-            ],
-        ] as [String: Any]
+        file["pre_tokenizer"] =
+            [
+                "type": "Sequence",
+                "pretokenizers": [
+                    ["type": "Split", "pattern": ["Regex": pattern], "behavior": "Isolated", "invert": false]
+                        as [String: Any],
+                    ["type": "ByteLevel", "add_prefix_space": false, "use_regex": false],
+                ],
+            ] as [String: Any]
         return try JSONSerialization.data(withJSONObject: file)
     }
 

@@ -1,8 +1,7 @@
 import Crypto
 import Foundation
-import Testing
-
 import Runtime
+import Testing
 
 /// Token for token what Hugging Face's `tokenizers` gives. Tokenizers, goldens and their script: Tests/Fixtures/tokenizers.
 @Suite struct TokenizerTests {
@@ -18,8 +17,8 @@ import Runtime
             let size: Int
             let texts: [String: Text]
             let noise: String
-            let noise_count: Int
-            let noise_text: String
+            let noiseCount: Int
+            let noiseText: String
         }
         let corpora: [String: String]
         let tokenizers: [String: Entry]
@@ -64,9 +63,11 @@ import Runtime
         let golden = try #require(try Self.goldens.get().tokenizers[name])
         let tokenizer = try Self.tokenizer(name)
         let ids = tokenizer.encode(Self.randomText())
-        #expect(ids.count == golden.noise_count)
-        #expect(Self.digest(Data(ids.flatMap { id in (0..<4).map { UInt8(truncatingIfNeeded: id >> ($0 * 8)) } })) == golden.noise)
-        #expect(Self.digest(Data(tokenizer.decode(ids).utf8)) == golden.noise_text)
+        #expect(ids.count == golden.noiseCount)
+        #expect(
+            Self.digest(Data(ids.flatMap { id in (0..<4).map { UInt8(truncatingIfNeeded: id >> ($0 * 8)) } }))
+                == golden.noise)
+        #expect(Self.digest(Data(tokenizer.decode(ids).utf8)) == golden.noiseText)
         #expect(Self.streamed(ids, tokenizer) == tokenizer.decode(ids))
     }
 
