@@ -8,7 +8,7 @@ RUN     ?= Reports/demo
 BIN     := .build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test engine peers shape-model lint format clean
+.PHONY: help setup build model quantize infer bench demo test parity engine peers shape-model lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,16 @@ demo: infer bench ## All of it: set up, build, fetch, quantize, answer, measure,
 test: setup ## Build and run all tests (release: the kernels need the optimiser)
 	swift build -c release --build-tests
 	swift test -c release --skip-build
+
+PARITY_PYTHON := .cache/parity/bin/python
+PARITY := $(PARITY_PYTHON) Tests/Parity
+parity: model ## Prove SmolLM2's tokens, logits, traces and files against transformers, compressed-tensors and llama.cpp
+	@scripts/parity-setup.sh .cache/parity
+	$(PARITY)/llamacpp_tokenizer.py $(BIN)/qinfer .cache/SmolLM2-135M-Instruct.Q4_1.gguf $(MODEL)
+	$(PARITY)/gguf_import.py $(BIN)/qquant .cache/SmolLM2-135M-Instruct.Q4_1.gguf
+	$(PARITY)/trace_transformers.py $(BIN)/qinfer Tests/Fixtures/models/qwen2-tied $(MODEL)
+	$(PARITY)/smollm2_transformers.py $(BIN)/qinfer $(MODEL)
+	$(PARITY)/quantized_logits.py $(BIN)/qquant $(BIN)/qinfer $(MODEL)
 
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT)

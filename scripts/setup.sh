@@ -18,7 +18,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 fi
 command -v swift >/dev/null || {
-    echo "setup: swift is not on the PATH; install a Swift 6.1 or later toolchain from swift.org and run again" >&2
+    echo "setup: swift is not on the PATH; install a Swift 6.2 or later toolchain from swift.org and run again" >&2
     exit 1
 }
 echo "setup: complete ($(swift --version 2>/dev/null | head -n 1))"

@@ -47,6 +47,9 @@ public struct ChatTemplate: Sendable {
         case mistral
     }
 
+    /// The largest chat_template.jinja that is read, in bytes; known ones have some thousand.
+    static let largestFile = 1 << 20
+
     public let kind: Kind
     private let style: ChatStyle
     private let special: SpecialTexts
@@ -69,7 +72,7 @@ public struct ChatTemplate: Sendable {
         let source: String
         let place: String
         if FileManager.default.fileExists(atPath: file.path) {
-            source = String(decoding: try Self.read(file), as: UTF8.self)
+            source = String(decoding: try readText(file, limit: Self.largestFile), as: UTF8.self)
             place = file.path
         } else if let text = Self.template(settings["chat_template"]) {
             source = text
@@ -96,18 +99,11 @@ public struct ChatTemplate: Sendable {
     private static func settings(_ directory: URL) throws -> JSONObject {
         let file = directory.appending(path: "tokenizer_config.json")
         guard FileManager.default.fileExists(atPath: file.path) else { return [:] }
-        guard let object = try JSONValue(parsing: try read(file), place: file.path).object else {
+        guard let object = try JSONValue(
+            parsing: try readText(file, limit: Tokenizer.largestFile), place: file.path).object else {
             throw ChatTemplateError.file(path: file.path, problem: "is not a JSON object")
         }
         return object
-    }
-
-    private static func read(_ file: URL) throws -> Data {
-        do {
-            return try Data(contentsOf: file)
-        } catch {
-            throw ChatTemplateError.file(path: file.path, problem: error.localizedDescription)
-        }
     }
 
     /// A special token is a text, or an object that holds one.

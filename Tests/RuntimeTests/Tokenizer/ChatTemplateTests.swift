@@ -80,6 +80,13 @@ import Testing
             }
         }
         #expect(throws: ChatTemplateError.unknownName("gemma")) { try template("", override: "gemma") }
+        let place = FileManager.default.temporaryDirectory.appending(path: "template-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: place) }
+        for content in [Data([0x7B, 0xFF, 0xFE]), Data(count: 2 << 20)] {
+            try content.write(to: place.appending(path: "chat_template.jinja"))
+            #expect(throws: TokenizerError.self) { try ChatTemplate(directory: place) }
+        }
         let folder = FileManager.default.temporaryDirectory
         #expect(throws: ChatTemplateError.missing(directory: folder.path)) { try ChatTemplate(directory: folder) }
     }
