@@ -44,7 +44,8 @@ test: setup ## Build and run all tests (release: the kernels need the optimiser)
 PARITY_PYTHON := .cache/parity/bin/python
 PARITY := $(PARITY_PYTHON) Tests/Parity
 parity: model ## Prove SmolLM2's tokens, logits, traces and files against transformers, compressed-tensors and llama.cpp
-	@scripts/parity-setup.sh .cache/parity
+	@scripts/python-env.sh .cache/parity torch==2.13.0 transformers==5.23.0 compressed-tensors==0.20.0 \
+		tokenizers==0.23.3 gguf==0.19.0 safetensors accelerate h5py jinja2 numpy
 	$(PARITY)/llamacpp_tokenizer.py $(BIN)/qinfer .cache/SmolLM2-135M-Instruct.Q4_1.gguf $(MODEL)
 	$(PARITY)/gguf_import.py $(BIN)/qquant .cache/SmolLM2-135M-Instruct.Q4_1.gguf
 	$(PARITY)/trace_transformers.py $(BIN)/qinfer Tests/Fixtures/models/qwen2-tied $(MODEL)
@@ -56,7 +57,7 @@ engine: quantize ## Measure prefill and decode of the quantized model
 
 PEERS_PYTHON := .cache/peers/bin/python
 peers: model ## Measure llama.cpp and ours side by side, into Reports/peers.md (PEERS="MODEL…")
-	@scripts/peers/setup.sh .cache/peers
+	@scripts/python-env.sh .cache/peers gguf==0.19.0 numpy
 	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(MODEL))
 
 shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, for speed and memory

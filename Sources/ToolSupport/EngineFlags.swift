@@ -25,7 +25,7 @@ public struct EngineFlags: ParsableArguments {
     public var kvCache = CachePrecision.fp32
 
     @Option(help: ArgumentHelp("Memory for keys and values.", valueName: "MiB"))
-    public var cacheMemory = 1024
+    public var cacheMemory = 2048
 
     @Option(help: ArgumentHelp("Requests at work at once; more wait in a queue.", valueName: "count"))
     public var batch = 128

@@ -9,7 +9,7 @@ public struct EngineOptions: Sendable {
     public var precision = ComputePrecision.auto
     public var cachePrecision = CachePrecision.fp32
     /// Bytes for keys and values, over all stages.
-    public var cacheBytes = 1 << 30
+    public var cacheBytes = 2 << 30
     /// Requests at work at once; others wait in a queue.
     public var concurrency = 128
     /// Rows in one batch.
