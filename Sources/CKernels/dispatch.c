@@ -10,10 +10,16 @@
 static bool has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }
+
+static bool has_avx512vnni(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 static qk_set sets[] = {
 #if defined(__x86_64__)
+    {&qk_avx512vnni, false},
     {&qk_avx2, false},
 #endif
     {&qk_generic, true},
@@ -23,7 +29,8 @@ static qk_set sets[] = {
 __attribute__((constructor)) static void detect(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    sets[0].supported = has_avx2();
+    sets[0].supported = has_avx512vnni();
+    sets[1].supported = has_avx2();
 #endif
 }
 
