@@ -6,6 +6,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+enum { QK_AVX2_ROWS = 16 }; // in a block of weights
+
 void qk_avx2_quantize(const float *x, int64_t stride, qk_activations *out, int32_t token_begin, int32_t token_end);
 void qk_avx2_linear(const qk_weights *w, const qk_activations *x, float *out, int64_t stride, int32_t begin,
                     int32_t end);

@@ -2,13 +2,13 @@
 #include "avx2.h"
 
 #if defined(__x86_64__)
-#include "../shared/blocks16.h"
+#include "../shared/blocks.h"
 
 const qk_kernels qk_avx2 = {
     .name = "avx2",
-    .row_block = QK_BLOCK_ROWS,
+    .row_block = QK_AVX2_ROWS,
     .weights_size = qk_blocks16_weights_size,
-    .pack = qk_blocks16_pack_signed,
+    .pack = qk_blocks_pack_signed,
     .quantize = qk_avx2_quantize,
     .linear = qk_avx2_linear,
     .rms_norm = qk_avx2_rms_norm,

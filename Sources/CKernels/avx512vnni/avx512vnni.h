@@ -7,6 +7,8 @@
 /// What the sources of this folder are compiled for, and what dispatch.c asks the processor for.
 #define QK_AVX512VNNI "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni"
 
+enum { QK_AVX512VNNI_ROWS = 32 }; // in a block of weights
+
 void qk_avx512vnni_linear(const qk_weights *w, const qk_activations *x, float *out, int64_t stride, int32_t begin,
                           int32_t end);
 #endif

@@ -2,13 +2,13 @@
 #include "avx512vnni.h"
 
 #if defined(__x86_64__)
-#include "../shared/blocks16.h"
+#include "../shared/blocks.h"
 
 const qk_kernels qk_avx512vnni = {
     .name = "avx512vnni",
-    .row_block = QK_BLOCK_ROWS,
-    .weights_size = qk_blocks16_weights_size,
-    .pack = qk_blocks16_pack_unsigned,
+    .row_block = QK_AVX512VNNI_ROWS,
+    .weights_size = qk_blocks32_weights_size,
+    .pack = qk_blocks_pack_unsigned,
     .quantize = qk_avx2_quantize,
     .linear = qk_avx512vnni_linear,
     .rms_norm = qk_avx2_rms_norm,
