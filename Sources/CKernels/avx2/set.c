@@ -2,6 +2,7 @@
 #include "avx2.h"
 
 #if defined(__x86_64__)
+#include "../shared/attention.h"
 #include "../shared/blocks.h"
 
 const qk_kernels qk_avx2 = {
@@ -18,7 +19,7 @@ const qk_kernels qk_avx2 = {
     .softmax = qk_avx2_softmax,
     .store_kv = qk_avx2_store_kv,
     .attend = qk_avx2_attend,
-    .attention_scratch = qk_avx2_attention_scratch,
+    .attention_scratch = qk_strips_scratch,
     .f16_to_f32 = qk_avx2_f16_to_f32,
     .bf16_to_f32 = qk_avx2_bf16_to_f32,
     .f32_to_f16 = qk_avx2_f32_to_f16,
