@@ -117,8 +117,8 @@ struct AttentionValues {
                     let greatest = scores.max()!
                     let powers = scores.map { Foundation.exp($0 - greatest) }
                     let sum = powers.reduce(0, +)
-                    let pattern = got.pattern[(h * tokens + t) * shape.positions..<(h * tokens + t + 1) * shape.positions]
-                    for (p, probability) in pattern.enumerated() {
+                    for p in 0..<shape.positions {
+                        let probability = got.pattern[(h * tokens + t) * shape.positions + p]
                         let expected = p < seen ? powers[p] / sum : 0
                         // A score of up to 4·√dim is off by dim/2 roundings of its terms, and exp passes that on.
                         let tolerance = expected * (Double(dim).squareRoot() * 4 * Double(dim) + 40) * 0x1p-23

@@ -12,10 +12,12 @@ struct LinearCase: CustomStringConvertible {
     var asymmetric = false
     var tokens = 1
     var seed: UInt64 = 1
-    /// All weights at their lowest and all activations at ±127, in place of random ones.
-    var extreme = false
+    /// All weights at one end of their range and all activations at ±127, in place of random ones.
+    var extreme: Extreme?
     /// Elements by which the activations' floats stand off an aligned address.
     var misalignment = 0
+
+    enum Extreme: String { case lowest, highest }
 
     var kernelGroup: Int { group ?? scaleGroup ?? (cols + 31) / 32 * 32 }
     var groups: Int { (cols + kernelGroup - 1) / kernelGroup }
@@ -23,7 +25,7 @@ struct LinearCase: CustomStringConvertible {
     var description: String {
         "bits \(bits) rows \(rows) cols \(cols) scaleGroup \(scaleGroup.map(String.init) ?? "channel") "
             + "group \(kernelGroup) \(asymmetric ? "asymmetric" : "symmetric") tokens \(tokens) seed \(seed)"
-            + (extreme ? " extreme" : "") + (misalignment > 0 ? " misaligned by \(misalignment)" : "")
+            + (extreme.map { " \($0)" } ?? "") + (misalignment > 0 ? " misaligned by \(misalignment)" : "")
     }
 }
 
@@ -42,12 +44,13 @@ struct LinearValues {
         self.layer = layer
         var random = Random(seed: layer.seed)
         let low = -(1 << (layer.bits - 1)), range = 1 << layer.bits
-        quants = (0..<layer.rows * layer.cols).map { _ in layer.extreme ? low : low + random.below(range) }
+        let end = layer.extreme.map { $0 == .lowest ? low : -low - 1 }
+        quants = (0..<layer.rows * layer.cols).map { _ in end ?? low + random.below(range) }
         scales = random.floats(layer.rows * layer.sourceGroups, 0.001...0.02)
-        zeroPoints = scales.map { _ in Int8(layer.extreme ? -low - 1 : low + random.below(range)) }
+        zeroPoints = scales.map { _ in Int8(end.map { -1 - $0 } ?? low + random.below(range)) }
         stride = layer.cols + 3
         x = (0..<layer.tokens * stride).map { _ in
-            layer.extreme ? (random.below(4) == 0 ? -127 : 127) : random.uniform(-3...3)
+            layer.extreme != nil ? (random.below(4) == 0 ? -127 : 127) : random.uniform(-3...3)
         }
     }
 

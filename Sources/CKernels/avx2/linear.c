@@ -11,7 +11,7 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 enum { LINE_BYTES = QK_AVX2_ROWS * 4 };
-enum { TILE = 4, AHEAD = 2048 }; // tokens of a tile; bytes to prefetch ahead when weights are read but once
+enum { TILE = 4 }; // tokens of a tile
 
 /// Four activations of one token, for all rows.
 QK_INLINE __m256i broadcast(const int8_t *x) {
@@ -27,7 +27,6 @@ QK_INLINE void group_sums_8(const uint8_t *lines, int32_t group, const int8_t *x
     const __m256i ones = _mm256_set1_epi16(1);
     QK_UNROLL for (int t = 0; t < tokens; t++) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
     for (int32_t k = 0; k < group; k += 4, lines += LINE_BYTES) {
-        if (tokens == 1) _mm_prefetch((const char *)lines + AHEAD, _MM_HINT_T0);
         __m256i q0 = _mm256_load_si256((const __m256i *)lines), q1 = _mm256_load_si256((const __m256i *)lines + 1);
         __m256i a0 = _mm256_abs_epi8(q0), a1 = _mm256_abs_epi8(q1);
         QK_UNROLL for (int t = 0; t < tokens; t++) {
@@ -49,7 +48,6 @@ QK_INLINE void group_sums_4(const uint8_t *lines, int32_t group, const int8_t *x
         __m256i short_sums[TILE][2];
         QK_UNROLL for (int t = 0; t < tokens; t++) short_sums[t][0] = short_sums[t][1] = _mm256_setzero_si256();
         QK_UNROLL for (int32_t k = part; k < part + 32; k += 8, lines += LINE_BYTES) {
-            if (tokens == 1) _mm_prefetch((const char *)lines + AHEAD, _MM_HINT_T0);
             __m256i u0 = _mm256_load_si256((const __m256i *)lines);
             __m256i u1 = _mm256_load_si256((const __m256i *)lines + 1);
             __m256i low0 = _mm256_and_si256(u0, nibble), high0 = _mm256_and_si256(_mm256_srli_epi16(u0, 4), nibble);

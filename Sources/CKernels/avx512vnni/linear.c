@@ -14,7 +14,7 @@
 
 enum { TILE = 6, LANES = 16, HALVES = QK_AVX512VNNI_ROWS / LANES }; // tokens of a tile; a block's rows in two halves
 enum { LINE_BYTES = QK_AVX512VNNI_ROWS * 4, HALF_BYTES = LINE_BYTES / HALVES };
-enum { AHEAD = 2048 }; // bytes to prefetch for a single token, which nothing but memory holds up
+enum { AHEAD = 3072 }; // bytes to prefetch for a single token, which waits for nothing but memory
 
 /// Four activations of one token, for all rows.
 QK_INLINE __m512i broadcast(const int8_t *x) {
@@ -47,8 +47,8 @@ QK_INLINE void add_products(const uint8_t *lines, int64_t bytes, const int8_t *x
 }
 
 /// One row block times `tokens` tokens. With each group `share` bytes from `next` on are brought nearer.
-QK_INLINE void tile_product(const qk_weights *w, const qk_activations *x, float *out, int64_t stride, int32_t block,
-                            int32_t token, int tokens, int bits, const uint8_t *next, int64_t share) {
+QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float *out, int64_t stride, int32_t block,
+                             int32_t token, int tokens, int bits, const uint8_t *next, int64_t share) {
     int32_t groups = w->groups;
     int64_t x_stride = (int64_t)groups * w->group, bytes = (int64_t)w->group * QK_AVX512VNNI_ROWS * bits / 8;
     const __m512i bias = _mm512_set1_epi32(-(1 << (bits - 1)));
@@ -95,20 +95,20 @@ QK_INLINE void tile_product(const qk_weights *w, const qk_activations *x, float 
 
 /// One row block times the tokens [first, last), in tiles as even as can be. Each tile but a lone one fetches its share
 /// of the next block, so that memory works while the sums are made.
-QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float *out, int64_t stride, int32_t block,
-                             int32_t first, int32_t last, int bits) {
+QK_INLINE void block_tiles(const qk_weights *w, const qk_activations *x, float *out, int64_t stride, int32_t block,
+                           int32_t first, int32_t last, int bits) {
     int32_t tiles = (last - first + TILE - 1) / TILE;
     int64_t share = tiles > 1 ? (int64_t)w->group * QK_AVX512VNNI_ROWS * bits / 8 / tiles : 0;
     for (int32_t tile = 0; tile < tiles; tile++) {
         int32_t token = first + (last - first) * tile / tiles;
         const uint8_t *next = qk_block_quants(w, block + 1) + tile * share * w->groups;
         switch (first + (last - first) * (tile + 1) / tiles - token) {
-        case 1: tile_product(w, x, out, stride, block, token, 1, bits, next, share); break;
-        case 2: tile_product(w, x, out, stride, block, token, 2, bits, next, share); break;
-        case 3: tile_product(w, x, out, stride, block, token, 3, bits, next, share); break;
-        case 4: tile_product(w, x, out, stride, block, token, 4, bits, next, share); break;
-        case 5: tile_product(w, x, out, stride, block, token, 5, bits, next, share); break;
-        default: tile_product(w, x, out, stride, block, token, TILE, bits, next, share); break;
+        case 1: block_product(w, x, out, stride, block, token, 1, bits, next, share); break;
+        case 2: block_product(w, x, out, stride, block, token, 2, bits, next, share); break;
+        case 3: block_product(w, x, out, stride, block, token, 3, bits, next, share); break;
+        case 4: block_product(w, x, out, stride, block, token, 4, bits, next, share); break;
+        case 5: block_product(w, x, out, stride, block, token, 5, bits, next, share); break;
+        default: block_product(w, x, out, stride, block, token, TILE, bits, next, share); break;
         }
     }
 }
@@ -120,7 +120,7 @@ QK_INLINE void product(const qk_weights *w, const qk_activations *x, float *out,
     for (int32_t first = 0; first < x->tokens; first += chunk) {
         int32_t last = x->tokens - first < chunk ? x->tokens : first + chunk;
         for (int32_t block = begin; block < end; block++) {
-            block_product(w, x, out, stride, block, first, last, bits);
+            block_tiles(w, x, out, stride, block, first, last, bits);
         }
     }
 }
