@@ -1,10 +1,10 @@
-// Speed of the linear kernels: products per second over shapes, tokens and threads, and how near a one-token product
-// that streams its weights from memory comes to the machine's read bandwidth.
+// Speed of the kernels: products per second of linear layers and attention over shapes, tokens and threads, and how near
+// a one-token product that streams its weights from memory comes to the machine's read bandwidth.
 //
 // clang -O2 -ISources/CKernels/include scripts/kernel-bench.c $(find Sources/CKernels -name '*.c') -lm -lpthread -o kernel-bench
 // kernel-bench [SET] [GROUP] [QUICK]      SET: a name or "all" (default); GROUP: 128; QUICK: 1 for fewer shapes
 //
-// Every figure is the best of several runs: on a shared machine the others only take away.
+// Products are the best of several runs: on a shared machine the others only take away.
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
@@ -161,31 +161,101 @@ static void products(const qk_kernels *k, int group, int quick) {
     }
 }
 
-static void streaming(const qk_kernels *k, int group, const double *bandwidth) {
-    enum { ROWS = 8960, COLS = 1536, COPIES = 24 };
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/// Products of one token and plain reads take turns, so that the ratio of a pair means something on a machine whose
+/// bandwidth comes and goes with its neighbours.
+static void streaming(const qk_kernels *k, int group, reading *r) {
+    enum { ROWS = 8960, COLS = 1536, COPIES = 24, PAIRS = 25 };
     for (int bits = 8; bits >= 4; bits -= 4) {
         product p = make_product(k, bits, ROWS, COLS, group, 1, COPIES);
         double bytes = (double)ROWS * COLS * COPIES * (bits / 8.0 + 4.0 / group);
         for (int threads = 1; threads <= 2; threads++) {
-            double speed = bytes / best(multiply, &p, threads, 12) * 1e-9;
-            printf("%s int%d one token, %d thread(s), %.0f MB of weights: %.1f GB/s, %.0f %% of reading\n", k->name, bits,
-                   threads, bytes * 1e-6, speed, 100 * speed / bandwidth[threads - 1]);
+            double speed[PAIRS], ratio[PAIRS];
+            for (int i = 0; i < PAIRS; i++) {
+                double bandwidth = (double)(r->count * 8) / timed(read_all, r, threads);
+                speed[i] = bytes / timed(multiply, &p, threads);
+                ratio[i] = speed[i] / bandwidth;
+            }
+            qsort(speed, PAIRS, sizeof(double), ascending);
+            qsort(ratio, PAIRS, sizeof(double), ascending);
+            printf("%s int%d one token, %d thread(s), %.0f MB of weights: %.1f GB/s (best %.1f), %.0f %% of reading "
+                   "(quartiles %.0f, %.0f)\n",
+                   k->name, bits, threads, bytes * 1e-6, speed[PAIRS / 2] * 1e-9, speed[PAIRS - 1] * 1e-9,
+                   100 * ratio[PAIRS / 2], 100 * ratio[PAIRS / 4], 100 * ratio[PAIRS * 3 / 4]);
         }
         free_product(&p);
+    }
+}
+
+// --- Attention ---------------------------------------------------------------------------------------------------------
+typedef struct {
+    const qk_kernels *k;
+    qk_attention a;
+    float *scratch[2];
+    int repeats;
+} attending;
+
+/// Blocks of 16 tokens of a KV head, as the runtime divides them.
+static void attend(void *context, int part, int parts) {
+    attending *t = context;
+    int blocks = (t->a.tokens + 15) / 16;
+    for (int i = 0; i < t->repeats; i++) {
+        for (int task = part; task < blocks * t->a.kv_heads; task += parts) {
+            int begin = task / t->a.kv_heads * 16, end = begin + 16 < t->a.tokens ? begin + 16 : t->a.tokens;
+            int head = task % t->a.kv_heads;
+            t->k->attend(&t->a, t->scratch[part], begin, end, head, head + 1);
+        }
+    }
+}
+
+static void attention(const qk_kernels *k) {
+    static const struct {
+        int tokens, first, heads, kv_heads, head_dim;
+    } shapes[] = {{512, 0, 9, 3, 64}, {512, 3584, 9, 3, 64}, {1, 600, 9, 3, 64}, {512, 0, 12, 2, 128}, {1, 600, 12, 2, 128}};
+    printf("\n%s attention, GMAC/s of scores and values, causal\n", k->name);
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        int tokens = shapes[s].tokens, first = shapes[s].first, kv_heads = shapes[s].kv_heads, dim = shapes[s].head_dim;
+        int width = shapes[s].heads * dim, pages = (first + tokens + QK_PAGE - 1) / QK_PAGE;
+        for (int type = QK_CACHE_F32; type <= QK_CACHE_F16; type++) {
+            size_t page_bytes = (size_t)kv_heads * (size_t)dim * QK_PAGE * (type == QK_CACHE_F16 ? 2 : 4);
+            char *cache = memory(page_bytes * (size_t)pages * 2);
+            const void **list = malloc(sizeof *list * (size_t)pages * 2);
+            for (int i = 0; i < pages * 2; i++) list[i] = cache + page_bytes * (size_t)i;
+            float *q = memory(sizeof(float) * (size_t)(tokens * width)), *out = memory(sizeof(float) * (size_t)(tokens * width));
+            size_t scratch = sizeof(float) * k->attention_scratch(first + tokens, shapes[s].heads, kv_heads, dim);
+            attending t = {.k = k, .repeats = 1, .scratch = {memory(scratch), memory(scratch)},
+                           .a = {.tokens = tokens, .first_position = first, .heads = shapes[s].heads,
+                                 .kv_heads = kv_heads, .head_dim = dim, .scale = 0.1f, .type = (qk_cache_type)type,
+                                 .q = q, .q_stride = width, .key_pages = list, .value_pages = list + pages,
+                                 .out = out, .out_stride = width}};
+            double macs = 2.0 * width * ((double)tokens * first + (double)tokens * (tokens + 1) / 2);
+            printf("%4d tokens from %4d, heads %2d/%d of %3d, f%d", tokens, first, shapes[s].heads, kv_heads, dim,
+                   type == QK_CACHE_F16 ? 16 : 32);
+            for (int threads = 1; threads <= 2; threads++) {
+                t.repeats = 1;
+                double once = best(attend, &t, threads, 2);
+                t.repeats = once > 0.02 ? 1 : (int)(0.02 / once) + 1;
+                printf("  %dth %6.1f", threads, macs * t.repeats / best(attend, &t, threads, 7) * 1e-9);
+            }
+            printf("\n");
+            free(t.scratch[0]), free(t.scratch[1]), free(cache), free(list), free(q), free(out);
+        }
     }
 }
 
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "all";
     int group = argc > 2 ? atoi(argv[2]) : 128, quick = argc > 3 && atoi(argv[3]);
-    reading r = {.count = (512u << 20) / 8};
+    reading r = {.count = (320u << 20) / 8};
     r.words = memory(r.count * 8);
-    double bandwidth[2];
     for (int threads = 1; threads <= 2; threads++) {
-        bandwidth[threads - 1] = (double)(r.count * 8) / best(read_all, &r, threads, 12) * 1e-9;
-        printf("read bandwidth, %d thread(s): %.1f GB/s\n", threads, bandwidth[threads - 1]);
+        double bandwidth = (double)(r.count * 8) / best(read_all, &r, threads, 12) * 1e-9;
+        printf("read bandwidth, %d thread(s): %.1f GB/s\n", threads, bandwidth);
     }
-    free((void *)r.words);
     const qk_set *sets;
     size_t count = qk_sets(&sets);
     for (size_t i = 0; i < count; i++) {
@@ -195,8 +265,9 @@ int main(int argc, char **argv) {
             printf("%s: not supported by this machine\n", set);
             continue;
         }
-        streaming(sets[i].kernels, group, bandwidth);
+        streaming(sets[i].kernels, group, &r);
         products(sets[i].kernels, group, quick);
+        attention(sets[i].kernels);
     }
     return 0;
 }

@@ -5,5 +5,6 @@
 
 extern const qk_kernels qk_generic;
 #if defined(__x86_64__)
-extern const qk_kernels qk_avx512vnni, qk_avx2;
+extern const qk_kernels qk_avx512vnni;
+extern const qk_kernels qk_avx2;
 #endif

@@ -1,6 +1,8 @@
-// Attention: keys and values are rows of 8-lane vectors, so scores and outputs are the same small matrix product,
-// C[query, n] += Σ_k A[query, k]·B[k, n], k in order, up to three queries × 32 columns in registers.
-#include "../shared/pages.h"
+// Attention's product: up to three queries × 32 columns in registers, then eight columns at a time.
+#include "../shared/attention.h"
+
+#include <string.h>
+
 #include "lanes.h"
 
 #if defined(__x86_64__)
@@ -9,87 +11,85 @@
 
 enum { QUERIES = 3, VECTORS = 4 };
 
-QK_INLINE __m256 load_row(const void *b, int64_t index, qk_cache_type type) {
-    if (type == QK_CACHE_F16) return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)((const uint16_t *)b + index)));
-    return _mm256_loadu_ps((const float *)b + index);
+QK_INLINE __m256 load_row(const void *b, int64_t index, int32_t count, qk_cache_type type) {
+    if (type == QK_CACHE_F32) return qk_load_lanes((const float *)b + index, count);
+    const uint16_t *from = (const uint16_t *)b + index;
+    __m128i halves = _mm_setzero_si128();
+    if (count >= 8) {
+        halves = _mm_loadu_si128((const __m128i *)from);
+    } else {
+        memcpy(&halves, from, (size_t)count * sizeof *from);
+    }
+    return _mm256_cvtph_ps(halves);
 }
 
-/// `vectors` columns of eight, from column n on.
-QK_INLINE void product_columns(const float *const *rows, int queries, const void *b, int64_t b_stride, int32_t begin,
-                               int32_t end, float *const *c, int32_t n, int vectors, qk_cache_type type) {
+/// `vectors` times eight columns, of which the last vector has `count`.
+QK_INLINE void columns_product(const float *const *a, int queries, const void *b, qk_cache_type type, int64_t b_stride,
+                               int32_t begin, int32_t end, float *const *c, int32_t n, int vectors, int32_t count,
+                               float scale, bool add) {
     __m256 sums[QUERIES][VECTORS];
     QK_UNROLL for (int q = 0; q < queries; q++) {
-        QK_UNROLL for (int v = 0; v < vectors; v++) sums[q][v] = _mm256_loadu_ps(c[q] + n + 8 * v);
+        QK_UNROLL for (int v = 0; v < vectors; v++) {
+            sums[q][v] = add ? qk_load_lanes(c[q] + n + 8 * v, count) : _mm256_setzero_ps();
+        }
     }
     for (int32_t k = begin; k < end; k++) {
-        __m256 a[QUERIES];
-        QK_UNROLL for (int q = 0; q < queries; q++) a[q] = _mm256_broadcast_ss(rows[q] + k);
+        __m256 factors[QUERIES];
+        QK_UNROLL for (int q = 0; q < queries; q++) factors[q] = _mm256_broadcast_ss(a[q] + k);
         QK_UNROLL for (int v = 0; v < vectors; v++) {
-            __m256 row = load_row(b, k * b_stride + n + 8 * v, type);
-            QK_UNROLL for (int q = 0; q < queries; q++) sums[q][v] = _mm256_fmadd_ps(a[q], row, sums[q][v]);
+            __m256 row = load_row(b, k * b_stride + n + 8 * v, count, type);
+            QK_UNROLL for (int q = 0; q < queries; q++) sums[q][v] = _mm256_fmadd_ps(factors[q], row, sums[q][v]);
         }
     }
+    __m256 scales = _mm256_set1_ps(scale);
     QK_UNROLL for (int q = 0; q < queries; q++) {
-        QK_UNROLL for (int v = 0; v < vectors; v++) _mm256_storeu_ps(c[q] + n + 8 * v, sums[q][v]);
+        QK_UNROLL for (int v = 0; v < vectors; v++) {
+            qk_store_lanes(c[q] + n + 8 * v, count, _mm256_mul_ps(scales, sums[q][v]));
+        }
     }
 }
 
-/// c[q][0..<columns] += Σ rows[q][k]·b[k][0..<columns], k in begin..<end.
-QK_INLINE void product_queries(const float *const *rows, int queries, const void *b, int64_t b_stride, int32_t begin,
-                               int32_t end, float *const *c, int32_t columns, qk_cache_type type) {
+/// A constant number of queries, a constant type.
+QK_INLINE void queries_product(const float *const *a, int queries, const void *b, qk_cache_type type, int64_t b_stride,
+                               int32_t begin, int32_t end, float *const *c, int32_t columns, float scale, bool add) {
     int32_t n = 0;
     for (; n + 8 * VECTORS <= columns; n += 8 * VECTORS) {
-        product_columns(rows, queries, b, b_stride, begin, end, c, n, VECTORS, type);
+        columns_product(a, queries, b, type, b_stride, begin, end, c, n, VECTORS, 8, scale, add);
     }
-    for (; n + 8 <= columns; n += 8) product_columns(rows, queries, b, b_stride, begin, end, c, n, 1, type);
-    for (; n < columns; n++) {
-        for (int q = 0; q < queries; q++) {
-            float sum = c[q][n];
-            for (int32_t k = begin; k < end; k++) {
-                int64_t index = k * b_stride + n;
-                float value = type == QK_CACHE_F16 ? _cvtsh_ss(((const uint16_t *)b)[index]) : ((const float *)b)[index];
-                sum = fmaf(rows[q][k], value, sum);
-            }
-            c[q][n] = sum;
-        }
+    for (; n + 8 <= columns; n += 8) {
+        columns_product(a, queries, b, type, b_stride, begin, end, c, n, 1, 8, scale, add);
+    }
+    if (n < columns) columns_product(a, queries, b, type, b_stride, begin, end, c, n, 1, columns - n, scale, add);
+}
+
+QK_INLINE void typed_product(const float *const *a, int32_t queries, const void *b, qk_cache_type type,
+                             int64_t b_stride, int32_t begin, int32_t end, float *const *c, int32_t columns,
+                             float scale, bool add) {
+    switch (queries) {
+    case 1: queries_product(a, 1, b, type, b_stride, begin, end, c, columns, scale, add); break;
+    case 2: queries_product(a, 2, b, type, b_stride, begin, end, c, columns, scale, add); break;
+    default: queries_product(a, QUERIES, b, type, b_stride, begin, end, c, columns, scale, add); break;
     }
 }
 
-/// The same for any number of queries and either type.
-static void product(const float *const *rows, int32_t queries, const void *b, int64_t b_stride, int32_t begin,
-                    int32_t end, float *const *c, int32_t columns, qk_cache_type type) {
-    if (begin >= end) return;
+static void product(const float *const *a, int32_t queries, const void *b, qk_cache_type type, int64_t b_stride,
+                    int32_t begin, int32_t end, float *const *c, int32_t columns, float scale, bool add) {
     if (type == QK_CACHE_F16) {
-        switch (queries) {
-        case 1: product_queries(rows, 1, b, b_stride, begin, end, c, columns, QK_CACHE_F16); break;
-        case 2: product_queries(rows, 2, b, b_stride, begin, end, c, columns, QK_CACHE_F16); break;
-        default: product_queries(rows, QUERIES, b, b_stride, begin, end, c, columns, QK_CACHE_F16); break;
-        }
+        typed_product(a, queries, b, QK_CACHE_F16, b_stride, begin, end, c, columns, scale, add);
     } else {
-        switch (queries) {
-        case 1: product_queries(rows, 1, b, b_stride, begin, end, c, columns, QK_CACHE_F32); break;
-        case 2: product_queries(rows, 2, b, b_stride, begin, end, c, columns, QK_CACHE_F32); break;
-        default: product_queries(rows, QUERIES, b, b_stride, begin, end, c, columns, QK_CACHE_F32); break;
-        }
+        typed_product(a, queries, b, QK_CACHE_F32, b_stride, begin, end, c, columns, scale, add);
     }
 }
-
-static void multiply(float *x, float factor, int32_t n) {
-    __m256 factors = _mm256_set1_ps(factor);
-    for (int32_t i = 0; i < n; i += 8) _mm256_storeu_ps(x + i, _mm256_mul_ps(factors, _mm256_loadu_ps(x + i)));
-}
-
-#define softmax qk_avx2_softmax
-#include "../shared/attend.h"
 
 void qk_avx2_attend(const qk_attention *a, float *scratch, int32_t token_begin, int32_t token_end, int32_t head_begin,
                     int32_t head_end) {
-    attend(a, scratch, token_begin, token_end, head_begin, head_end);
-}
-
-size_t qk_avx2_attention_scratch(int32_t positions, int32_t heads, int32_t kv_heads, int32_t head_dim) {
-    (void)heads, (void)kv_heads, (void)head_dim;
-    return attend_scratch(positions);
+    static const qk_attention_steps steps = {
+        .queries = QUERIES,
+        .product = product,
+        .softmax = qk_avx2_softmax,
+        .f16_to_f32 = qk_avx2_f16_to_f32,
+    };
+    qk_attend_strips(&steps, a, scratch, token_begin, token_end, head_begin, head_end);
 }
 
 /// Keys are scattered, one position in each dimension's row; values are copied.

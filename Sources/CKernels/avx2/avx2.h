@@ -6,6 +6,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+enum { QK_AVX2_ROWS = 16 }; // in a block of weights
+
 void qk_avx2_quantize(const float *x, int64_t stride, qk_activations *out, int32_t token_begin, int32_t token_end);
 void qk_avx2_linear(const qk_weights *w, const qk_activations *x, float *out, int64_t stride, int32_t begin,
                     int32_t end);
@@ -19,7 +21,6 @@ void qk_avx2_store_kv(const float *keys, const float *values, int64_t stride, in
                       void *const *value_pages);
 void qk_avx2_attend(const qk_attention *a, float *scratch, int32_t token_begin, int32_t token_end, int32_t head_begin,
                     int32_t head_end);
-size_t qk_avx2_attention_scratch(int32_t positions, int32_t heads, int32_t kv_heads, int32_t head_dim);
 void qk_avx2_f16_to_f32(const uint16_t *in, float *out, int64_t n);
 void qk_avx2_bf16_to_f32(const uint16_t *in, float *out, int64_t n);
 void qk_avx2_f32_to_f16(const float *in, uint16_t *out, int64_t n);

@@ -4,13 +4,14 @@
 #if defined(__x86_64__)
 #include <string.h>
 
-#include "../shared/blocks16.h"
+#include "../shared/blocks.h"
 #include "../shared/inline.h"
 
 #pragma STDC FP_CONTRACT OFF
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-enum { TILE = 4, AHEAD = 2048 }; // tokens of a tile; bytes to prefetch ahead when weights are read but once
+enum { LINE_BYTES = QK_AVX2_ROWS * 4 };
+enum { TILE = 4 }; // tokens of a tile
 
 /// Four activations of one token, for all rows.
 QK_INLINE __m256i broadcast(const int8_t *x) {
@@ -25,8 +26,7 @@ QK_INLINE void group_sums_8(const uint8_t *lines, int32_t group, const int8_t *x
                             __m256i sums[][2]) {
     const __m256i ones = _mm256_set1_epi16(1);
     QK_UNROLL for (int t = 0; t < tokens; t++) sums[t][0] = sums[t][1] = _mm256_setzero_si256();
-    for (int32_t k = 0; k < group; k += 4, lines += QK_LINE_BYTES) {
-        if (tokens == 1) _mm_prefetch((const char *)lines + AHEAD, _MM_HINT_T0);
+    for (int32_t k = 0; k < group; k += 4, lines += LINE_BYTES) {
         __m256i q0 = _mm256_load_si256((const __m256i *)lines), q1 = _mm256_load_si256((const __m256i *)lines + 1);
         __m256i a0 = _mm256_abs_epi8(q0), a1 = _mm256_abs_epi8(q1);
         QK_UNROLL for (int t = 0; t < tokens; t++) {
@@ -47,8 +47,7 @@ QK_INLINE void group_sums_4(const uint8_t *lines, int32_t group, const int8_t *x
     for (int32_t part = 0; part < group; part += 32) {
         __m256i short_sums[TILE][2];
         QK_UNROLL for (int t = 0; t < tokens; t++) short_sums[t][0] = short_sums[t][1] = _mm256_setzero_si256();
-        QK_UNROLL for (int32_t k = part; k < part + 32; k += 8, lines += QK_LINE_BYTES) {
-            if (tokens == 1) _mm_prefetch((const char *)lines + AHEAD, _MM_HINT_T0);
+        QK_UNROLL for (int32_t k = part; k < part + 32; k += 8, lines += LINE_BYTES) {
             __m256i u0 = _mm256_load_si256((const __m256i *)lines);
             __m256i u1 = _mm256_load_si256((const __m256i *)lines + 1);
             __m256i low0 = _mm256_and_si256(u0, nibble), high0 = _mm256_and_si256(_mm256_srli_epi16(u0, 4), nibble);
@@ -83,7 +82,7 @@ QK_INLINE void store_rows(float *out, int32_t count, __m256 values) {
 QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float *out, int64_t stride, int32_t block,
                              int32_t token, int tokens, int bits) {
     int32_t group = w->group, groups = w->groups;
-    int64_t x_stride = (int64_t)groups * group, group_bytes = (int64_t)group * QK_BLOCK_ROWS * bits / 8;
+    int64_t x_stride = (int64_t)groups * group, group_bytes = (int64_t)group * QK_AVX2_ROWS * bits / 8;
     const uint8_t *lines = qk_block_quants(w, block);
     const int8_t *quants = x->quants + token * x_stride;
     __m256 accumulators[TILE][2];
@@ -96,7 +95,7 @@ QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float
         } else {
             group_sums_4(lines, group, quants, x_stride, tokens, sums);
         }
-        int64_t index = ((int64_t)block * groups + g) * QK_BLOCK_ROWS;
+        int64_t index = ((int64_t)block * groups + g) * QK_AVX2_ROWS;
         __m256 scale0 = _mm256_loadu_ps(w->scales + index), scale1 = _mm256_loadu_ps(w->scales + index + 8);
         // What each activation was multiplied by too much: the zero point, and 8 where q was stored as q + 8.
         __m256i excess0 = _mm256_set1_epi32(bits == 4 ? 8 : 0), excess1 = excess0;
@@ -120,7 +119,7 @@ QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float
         }
     }
 
-    int32_t row = block * QK_BLOCK_ROWS;
+    int32_t row = block * QK_AVX2_ROWS;
     QK_UNROLL for (int t = 0; t < tokens; t++) {
         float *to = out + (token + t) * stride + row;
         store_rows(to, w->rows - row, accumulators[t][0]);
