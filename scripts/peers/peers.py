@@ -21,7 +21,6 @@ TARGETS = {  # issue: medians of ratios against llama.cpp, two threads
     ("int8", "decode ×16"): 2.5, ("int4", "decode ×16"): 2.5,
 }
 PAIRS = [("int8", "8", "Q8_0"), ("int4", "4", "Q4_0")]
-BATCHES = "1,4,8,16,32"
 
 
 def call(*command):
@@ -47,17 +46,17 @@ def converted(model, kind, cache):
     return out
 
 
-def ours(model, threads, prefill, decode):
+def ours(model, threads, prefill, decode, batches):
     figures = json.loads(call(
         ROOT / ".build/release/qbench", "engine", model, "--stages", 1, "--threads", threads, "--prefill", prefill,
-        "--decode", decode, "--batch", BATCHES, "--repetitions", 1, "--json"))
+        "--decode", decode, "--batch", batches, "--repetitions", 1, "--json"))
     result = {row["name"]: row["seconds"][0] for row in figures["rows"]}
     return figures, result | {"load": figures["loadSeconds"], "memory": figures["peakMemoryBytes"]}
 
 
-def peer(path, threads, prefill, decode):
+def peer(path, threads, prefill, decode, batches):
     return json.loads(call(
-        sys.executable, Path(__file__).with_name("llamacpp.py"), path, threads, prefill, decode, BATCHES))
+        sys.executable, Path(__file__).with_name("llamacpp.py"), path, threads, prefill, decode, batches))
 
 
 def tokens(name, prefill, decode):
@@ -70,13 +69,14 @@ def measure(model, arguments, lines):
     config = json.loads((model / "config.json").read_text())
     size = "1.5B" if config["hidden_size"] >= 1024 else "small"
     prefill, decode = arguments.prefill, arguments.decode
+    sizes = (arguments.threads, prefill, decode, arguments.batches)
     for label, bits, kind in PAIRS:
         mine, other = quantized(model, bits, arguments.cache), converted(model, kind, arguments.cache)
         rounds = []
         for number in range(arguments.rounds):
             print(f"{model.name} {label}: round {number + 1} of {arguments.rounds}", file=sys.stderr)
-            figures, a = ours(mine, arguments.threads, prefill, decode)
-            rounds.append((a, peer(other, arguments.threads, prefill, decode), figures))
+            figures, a = ours(mine, *sizes)
+            rounds.append((a, peer(other, *sizes), figures))
         figures = rounds[-1][2]
         lines += [
             f"## {model.name}, {label} (group 64) against {kind}", "",
@@ -111,6 +111,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--prefill", type=int, default=512)
     parser.add_argument("--decode", type=int, default=128)
+    parser.add_argument("--batches", default="1,4,8,16,32")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache/peers-models")
     parser.add_argument("--output", type=Path, default=ROOT / "Reports/peers.md")
     arguments = parser.parse_args()
