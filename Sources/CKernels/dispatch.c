@@ -4,6 +4,11 @@
 #include "sets.h"
 #include "shared/exp.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 // __builtin_cpu_supports also asks the OS (XGETBV): a feature whose registers are not kept across a task switch is
 // reported as missing.
 #if defined(__x86_64__)
@@ -15,12 +20,18 @@ static bool has_avx512vnni(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
+#elif defined(__aarch64__) && defined(__linux__)
+static bool has_neon(void) { return getauxval(AT_HWCAP) & HWCAP_ASIMDDP; }
+#elif defined(__aarch64__)
+static bool has_neon(void) { return true; } // every Mac with an arm64 processor has dot products
 #endif
 
 static qk_set sets[] = {
 #if defined(__x86_64__)
     {&qk_avx512vnni, false},
     {&qk_avx2, false},
+#elif defined(__aarch64__)
+    {&qk_neon, false},
 #endif
     {&qk_generic, true},
 };
@@ -31,6 +42,8 @@ __attribute__((constructor)) static void detect(void) {
     __builtin_cpu_init();
     sets[0].supported = has_avx512vnni();
     sets[1].supported = has_avx2();
+#elif defined(__aarch64__)
+    sets[0].supported = has_neon();
 #endif
 }
 

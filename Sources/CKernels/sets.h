@@ -8,3 +8,6 @@ extern const qk_kernels qk_generic;
 extern const qk_kernels qk_avx512vnni;
 extern const qk_kernels qk_avx2;
 #endif
+#if defined(__aarch64__)
+extern const qk_kernels qk_neon;
+#endif

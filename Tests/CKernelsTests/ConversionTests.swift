@@ -5,7 +5,8 @@ import Testing
     /// Every half, also from an odd offset and with a short tail.
     @Test(arguments: KernelSet.supported) func everyHalfAndBfloat(_ set: KernelSet) {
         let all = (0..<65536).map { UInt16($0) }
-        let halves = Memory<Float>(65536), bfloats = Memory<Float>(65536)
+        let halves = Memory<Float>(65536)
+        let bfloats = Memory<Float>(65536)
         set.kernels.f16_to_f32(all, halves.pointer, 65536)
         set.kernels.bf16_to_f32(all, bfloats.pointer, 65536)
         for bits in all {
@@ -25,7 +26,8 @@ import Testing
     /// Halfway cases between neighbouring halves go to the even one; just above and below to the nearer.
     @Test(arguments: KernelSet.supported) func roundsToNearestEven(_ set: KernelSet) {
         for low in 0..<UInt16(0x7BFF) {
-            let a = Self.value(ofHalf: low), middle = (a + Self.value(ofHalf: low + 1)) / 2
+            let a = Self.value(ofHalf: low)
+            let middle = (a + Self.value(ofHalf: low + 1)) / 2
             let in32 = [a, middle.nextDown, middle, middle.nextUp, -middle, -middle.nextUp, a, middle]
             let out = Memory<UInt16>(8)
             set.kernels.f32_to_f16(in32, out.pointer, 8)
@@ -56,7 +58,8 @@ import Testing
                 #expect(back.isNaN)
                 continue
             }
-            let low = x.bitPattern & 0xFFFF, odd = x.bitPattern >> 16 & 1
+            let low = x.bitPattern & 0xFFFF
+            let odd = x.bitPattern >> 16 & 1
             let up = low > 0x8000 || (low == 0x8000 && odd == 1)
             #expect(UInt32(got) == (x.bitPattern >> 16) + (up ? 1 : 0), "\(set.name) \(x)")
         }
@@ -66,7 +69,8 @@ import Testing
     @Test(arguments: KernelSet.others) func sameBitsAsSpecification(_ set: KernelSet) {
         let in32 = stride(from: UInt32(0), through: 0xFFFF_FFFF - 4099, by: 4099).map { Float(bitPattern: $0) }
         let n = Int64(in32.count)
-        let got = Memory<UInt16>(in32.count), expected = Memory<UInt16>(in32.count)
+        let got = Memory<UInt16>(in32.count)
+        let expected = Memory<UInt16>(in32.count)
         set.kernels.f32_to_f16(in32, got.pointer, n)
         KernelSet.generic.kernels.f32_to_f16(in32, expected.pointer, n)
         #expect(got.array == expected.array)
@@ -78,7 +82,8 @@ import Testing
     /// IEEE 754 binary16 by its definition.
     static func value(ofHalf bits: UInt16) -> Float {
         let sign: Float = bits & 0x8000 == 0 ? 1 : -1
-        let exponent = Int(bits >> 10 & 31), fraction = Float(bits & 1023)
+        let exponent = Int(bits >> 10 & 31)
+        let fraction = Float(bits & 1023)
         if exponent == 31 { return fraction == 0 ? sign * .infinity : .nan }
         if exponent == 0 { return sign * fraction * 0x1p-24 }
         return sign * Float(sign: .plus, exponent: exponent - 15, significand: 1 + fraction / 1024)

@@ -43,7 +43,8 @@ struct LinearValues {
     init(_ layer: LinearCase) {
         self.layer = layer
         var random = Random(seed: layer.seed)
-        let low = -(1 << (layer.bits - 1)), range = 1 << layer.bits
+        let low = -(1 << (layer.bits - 1))
+        let range = 1 << layer.bits
         let end = layer.extreme.map { $0 == .lowest ? low : -low - 1 }
         quants = (0..<layer.rows * layer.cols).map { _ in end ?? low + random.below(range) }
         scales = random.floats(layer.rows * layer.sourceGroups, 0.001...0.02)
@@ -80,19 +81,24 @@ struct LinearValues {
     /// Packs, quantizes and multiplies; the row blocks in `parts` calls. → [tokens, rows]
     func run(_ set: KernelSet, parts: Int = 1) -> (out: [Float], quants: [Int8], scales: [Float], sums: [Int32]) {
         let kernels = set.kernels
-        let block = Int(kernels.row_block), blocks = (layer.rows + block - 1) / block
-        let group = layer.kernelGroup, groups = layer.groups, tokens = layer.tokens
+        let block = Int(kernels.row_block)
+        let blocks = (layer.rows + block - 1) / block
+        let group = layer.kernelGroup
+        let groups = layer.groups
+        let tokens = layer.tokens
 
         let (bytes, rowBytes) = packed()
         let source = Memory(bytes)
-        let sourceScales = Memory(scales), sourceZeros = Memory(zeroPoints)
+        let sourceScales = Memory(scales)
+        let sourceZeros = Memory(zeroPoints)
         var description = qk_source(
             bits: Int32(layer.bits), rows: Int32(layer.rows), cols: Int32(layer.cols),
             scale_group: Int32(layer.scaleGroup ?? layer.cols), packed: source.pointer, row_bytes: Int64(rowBytes),
             scales: sourceScales.pointer, zero_points: layer.asymmetric ? UnsafePointer(sourceZeros.pointer) : nil)
         let size = kernels.weights_size(Int32(layer.bits), Int32(layer.rows), Int32(groups), Int32(group))
         let quants = Memory<UInt8>(size)
-        let blockScales = Memory<Float>(blocks * groups * block), blockZeros = Memory<Int32>(blocks * groups * block)
+        let blockScales = Memory<Float>(blocks * groups * block)
+        let blockZeros = Memory<Int32>(blocks * groups * block)
         var weights = qk_weights(
             bits: Int32(layer.bits), rows: Int32(layer.rows), cols: Int32(layer.cols), group: Int32(group),
             groups: Int32(groups), row_block: Int32(block), row_blocks: Int32(blocks), asymmetric: layer.asymmetric,
@@ -101,7 +107,8 @@ struct LinearValues {
 
         let input = Memory(x, misalignment: layer.misalignment)
         let xQuants = Memory<Int8>(tokens * groups * group)
-        let xScales = Memory<Float>(tokens * groups), xSums = Memory<Int32>(tokens * groups)
+        let xScales = Memory<Float>(tokens * groups)
+        let xSums = Memory<Int32>(tokens * groups)
         var activations = qk_activations(
             tokens: Int32(tokens), cols: Int32(layer.cols), group: Int32(group), groups: Int32(groups),
             quants: xQuants.pointer, scales: xScales.pointer, sums: xSums.pointer)
@@ -110,7 +117,8 @@ struct LinearValues {
         let outStride = layer.rows + 5
         let out = Memory([Float](repeating: 7.5, count: tokens * outStride), misalignment: layer.misalignment)
         for part in 0..<parts {
-            let begin = Int32(blocks * part / parts), end = Int32(blocks * (part + 1) / parts)
+            let begin = Int32(blocks * part / parts)
+            let end = Int32(blocks * (part + 1) / parts)
             kernels.pack(&description, &weights, begin, end)
             kernels.linear(&weights, &activations, out.pointer, Int64(outStride), begin, end)
         }
@@ -127,7 +135,8 @@ struct LinearValues {
     /// each activation is off by at most half its group's scale, and each of the groups' fp32 steps by 2^-23 of its
     /// magnitude. → [tokens, rows]
     func reference() -> (out: [Double], tolerance: [Double]) {
-        var out: [Double] = [], tolerance: [Double] = []
+        var out: [Double] = []
+        var tolerance: [Double] = []
         for t in 0..<layer.tokens {
             let row = x[t * stride..<t * stride + layer.cols].map(Double.init)
             let steps = (0..<layer.groups).map { g in
@@ -135,7 +144,9 @@ struct LinearValues {
                     / 127
             }
             for r in 0..<layer.rows {
-                var sum = 0.0, bound = 0.0, magnitude = 0.0
+                var sum = 0.0
+                var bound = 0.0
+                var magnitude = 0.0
                 for c in 0..<layer.cols {
                     let s = r * layer.sourceGroups + c / (layer.scaleGroup ?? layer.cols)
                     let zero = layer.asymmetric ? Int(zeroPoints[s]) : 0

@@ -123,7 +123,8 @@ import Testing
 
     private func agrees(_ set: KernelSet, _ layer: LinearCase) -> Bool {
         let values = LinearValues(layer)
-        let expected = values.run(.generic), got = values.run(set, parts: 1 + layer.rows % 3)
+        let expected = values.run(.generic)
+        let got = values.run(set, parts: 1 + layer.rows % 3)
         if got.quants != expected.quants || got.sums != expected.sums {
             Issue.record("\(set.name) \(layer): activations' quants or sums differ from generic's")
             return false

@@ -7,7 +7,9 @@ import Testing
         _ set: KernelSet, _ x: [Float], group: Int
     ) -> (quants: [Int8], scales: [Float], sums: [Int32]) {
         let groups = (x.count + group - 1) / group
-        let quants = Memory<Int8>(groups * group), scales = Memory<Float>(groups), sums = Memory<Int32>(groups)
+        let quants = Memory<Int8>(groups * group)
+        let scales = Memory<Float>(groups)
+        let sums = Memory<Int32>(groups)
         var out = qk_activations(
             tokens: 1, cols: Int32(x.count), group: Int32(group), groups: Int32(groups), quants: quants.pointer,
             scales: scales.pointer, sums: sums.pointer)
@@ -50,7 +52,8 @@ import Testing
             for magnitude in [1e-37, 1e-30, 1, 1e10, 3e38] as [Float] {
                 for group in [32, 64, 128, (count + 31) / 32 * 32] {
                     let x = random.floats(count, -magnitude...magnitude)
-                    let got = quantize(set, x, group: group), expected = quantize(.generic, x, group: group)
+                    let got = quantize(set, x, group: group)
+                    let expected = quantize(.generic, x, group: group)
                     #expect(
                         got.quants == expected.quants && got.sums == expected.sums && got.scales == expected.scales,
                         "\(set.name) \(count) values up to \(magnitude), group \(group)")

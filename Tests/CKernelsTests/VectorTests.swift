@@ -9,7 +9,8 @@ import Testing
 
     /// Against the C library in double precision, over every float that gives a normal result (in steps).
     @Test func expIsWithin101HundredthsOfAnUlp() {
-        var worst = 0.0, at: Float = 0
+        var worst = 0.0
+        var at: Float = 0
         for bits in stride(from: UInt32(0), through: 0xFFFF_FFFF - 997, by: 997) {
             let x = Float(bitPattern: bits)
             guard x > -87.33, x < 88.72 else { continue }
@@ -38,7 +39,9 @@ import Testing
     @Test func rmsNormAgreesWithDoublePrecision() {
         var random = Random(seed: 3)
         for n in Self.sizes {
-            let x = random.floats(n, -4...4), weight = random.floats(n), out = Memory<Float>(n)
+            let x = random.floats(n, -4...4)
+            let weight = random.floats(n)
+            let out = Memory<Float>(n)
             qk_select("generic").pointee.rms_norm(x, weight, 1e-5, out.pointer, Int32(n))
             let mean = x.map { Double($0) * Double($0) }.reduce(0, +) / Double(n)
             let factor = 1 / (mean + 1e-5).squareRoot()
@@ -54,7 +57,8 @@ import Testing
     @Test func softmaxAgreesWithDoublePrecision() {
         var random = Random(seed: 4)
         for n in Self.sizes {
-            let x = random.floats(n, -20...20), out = Memory(x)
+            let x = random.floats(n, -20...20)
+            let out = Memory(x)
             qk_select("generic").pointee.softmax(out.pointer, Int32(n))
             let greatest = Double(x.max()!)
             let powers = x.map { Foundation.exp(Double($0) - greatest) }
@@ -70,20 +74,28 @@ import Testing
 
     @Test func siluAndRopeAgreeWithDoublePrecision() {
         var random = Random(seed: 5)
-        let gate = random.floats(1000, -30...30), up = random.floats(1000), out = Memory<Float>(1000)
+        let gate = random.floats(1000, -30...30)
+        let up = random.floats(1000)
+        let out = Memory<Float>(1000)
         qk_select("generic").pointee.silu_mul(gate, up, out.pointer, 1000)
         for i in 0..<1000 {
-            let g = Double(gate[i]), expected = g / (1 + Foundation.exp(-g)) * Double(up[i])
+            let g = Double(gate[i])
+            let expected = g / (1 + Foundation.exp(-g)) * Double(up[i])
             #expect(abs(Double(out.pointer[i]) - expected) <= abs(expected) * 6 * 0x1p-23, "silu [\(i)]")
         }
 
-        let heads = 3, dim = 64, angles = random.floats(dim / 2, -3...3)
-        let x = random.floats(heads * dim), rotated = Memory(x)
+        let heads = 3
+        let dim = 64
+        let angles = random.floats(dim / 2, -3...3)
+        let x = random.floats(heads * dim)
+        let rotated = Memory(x)
         qk_select("generic").pointee.rope(
             rotated.pointer, angles.map(cosf), angles.map(sinf), Int32(heads), Int32(dim))
         for h in 0..<heads {
             for i in 0..<dim / 2 {
-                let a = Double(x[h * dim + i]), b = Double(x[h * dim + i + dim / 2]), angle = Double(angles[i])
+                let a = Double(x[h * dim + i])
+                let b = Double(x[h * dim + i + dim / 2])
+                let angle = Double(angles[i])
                 let first = a * Foundation.cos(angle) - b * Foundation.sin(angle)
                 let second = b * Foundation.cos(angle) + a * Foundation.sin(angle)
                 #expect(abs(Double(rotated.pointer[h * dim + i]) - first) <= 4 * 0x1p-23)
@@ -143,7 +155,8 @@ import Testing
     @Test(arguments: KernelSet.others) func ropeSameBits(_ set: KernelSet) {
         var random = Random(seed: 7)
         for dim in [2, 6, 16, 20, 62, 64, 80, 128] {
-            let x = random.floats(3 * dim, -5...5), angles = random.floats(dim / 2, -100...100)
+            let x = random.floats(3 * dim, -5...5)
+            let angles = random.floats(dim / 2, -100...100)
             compare(set, "rope head_dim \(dim)") {
                 let out = Memory(x + [9], misalignment: 1)
                 $0.rope(out.pointer, angles.map(cosf), angles.map(sinf), 3, Int32(dim))

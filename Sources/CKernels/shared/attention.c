@@ -104,6 +104,7 @@ static void attend_strip(const qk_attention_steps *steps, const qk_attention *a,
 
 void qk_attend_strips(const qk_attention_steps *steps, const qk_attention *a, float *scratch, int32_t token_begin,
                       int32_t token_end, int32_t head_begin, int32_t head_end) {
+    if (token_begin >= token_end) return;
     int32_t ratio = a->heads / a->kv_heads, length = strip_of(a->first_position + token_end);
     for (int32_t kv_head = head_begin; kv_head < head_end; kv_head++) {
         int32_t last = token_end * ratio;
