@@ -8,10 +8,10 @@ RUN     ?= Reports/demo
 BIN     := .build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test parity engine peers shape-model lint format clean
+.PHONY: help setup build model quantize infer bench demo test test-arm64 parity engine peers shape-model lint format clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install the Debian packages that build and tests need
 	@scripts/setup.sh
@@ -62,6 +62,9 @@ peers: model ## Measure llama.cpp and ours side by side, into Reports/peers.md (
 
 shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, for speed and memory
 	@python3 scripts/peers/shape_model.py models/shape-1.5B
+
+test-arm64: ## Hold the NEON kernels to the specification under qemu (gcc-aarch64-linux-gnu, qemu-user)
+	@scripts/test-arm64.sh
 
 clean: ## Remove build products and downloaded models
 	rm -rf .build models Reports/demo

@@ -99,8 +99,11 @@ public struct ChatTemplate: Sendable {
     private static func settings(_ directory: URL) throws -> JSONObject {
         let file = directory.appending(path: "tokenizer_config.json")
         guard FileManager.default.fileExists(atPath: file.path) else { return [:] }
-        guard let object = try JSONValue(
-            parsing: try readText(file, limit: Tokenizer.largestFile), place: file.path).object else {
+        guard
+            let object = try JSONValue(
+                parsing: try readText(file, limit: Tokenizer.largestFile), place: file.path
+            ).object
+        else {
             throw ChatTemplateError.file(path: file.path, problem: "is not a JSON object")
         }
         return object

@@ -117,7 +117,8 @@ final class H5File: H5Container {
             // index entry a chunk.
             _ = H5Pset_fclose_degree(access, H5F_CLOSE_STRONG)
             _ = H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110)
-            _ = H5Pset_file_locking(access, true, true)
+            // No locks: a trace is written under a name of its own, and a child process would keep them.
+            _ = H5Pset_file_locking(access, false, true)
             return H5Fcreate(path, qhdf5_truncate(), qhdf5_default(), access)
         }
     }
@@ -127,7 +128,7 @@ final class H5File: H5Container {
             let access = H5Pcreate(qhdf5_file_access())
             defer { H5Pclose(access) }
             _ = H5Pset_fclose_degree(access, H5F_CLOSE_STRONG)
-            _ = H5Pset_file_locking(access, true, true)
+            _ = H5Pset_file_locking(access, false, true)
             return H5Fopen(path, qhdf5_read_only(), access)
         }
     }
