@@ -109,7 +109,7 @@ static product make_product(const qk_kernels *k, int bits, int rows, int cols, i
     for (int c = 0; c < copies; c++) {
         p.w[c] = (qk_weights){.bits = bits, .rows = rows, .cols = cols, .group = group, .groups = groups,
                               .row_block = block, .row_blocks = blocks, .quants = memory(size),
-                              .scales = memory(sizeof(float) * (size_t)blocks * (size_t)groups * (size_t)block)};
+                              .bfloat_scales = memory(sizeof(uint16_t) * (size_t)blocks * (size_t)groups * (size_t)block)};
     }
     p.x = (qk_activations){.tokens = tokens, .cols = cols, .group = group, .groups = groups,
                            .quants = memory((size_t)tokens * (size_t)groups * (size_t)group),
@@ -120,7 +120,7 @@ static product make_product(const qk_kernels *k, int bits, int rows, int cols, i
 }
 
 static void free_product(product *p) {
-    for (int c = 0; c < p->copies; c++) free(p->w[c].quants), free(p->w[c].scales);
+    for (int c = 0; c < p->copies; c++) free(p->w[c].quants), free(p->w[c].bfloat_scales);
     free(p->x.quants), free(p->x.scales), free(p->x.sums), free(p->out);
 }
 

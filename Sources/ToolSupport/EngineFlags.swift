@@ -34,6 +34,12 @@ public struct EngineFlags: ParsableArguments {
     public var context: Int?
 
     @Option(
+        help: ArgumentHelp(
+            "Tokens to guess ahead from earlier text and check at once; 0 for none. Texts stay the same.",
+            valueName: "count"))
+    public var draft = 0
+
+    @Option(
         help: "Chat template: chatml, llama3, llama3.1, deepseek-r1, mistral. (default: recognised from the checkpoint)"
     )
     public var chatTemplate: String?
@@ -49,6 +55,7 @@ public struct EngineFlags: ParsableArguments {
         options.cacheBytes = cacheMemory << 20
         options.concurrency = batch
         options.context = context
+        options.draftTokens = draft
         return options
     }
 

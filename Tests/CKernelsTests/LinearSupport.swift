@@ -47,7 +47,10 @@ struct LinearValues {
         let range = 1 << layer.bits
         let end = layer.extreme.map { $0 == .lowest ? low : -low - 1 }
         quants = (0..<layer.rows * layer.cols).map { _ in end ?? low + random.below(range) }
+        // Of every second shape they are bfloat16s, which a set keeps in half the bytes.
+        let anyBits = (layer.rows + layer.tokens) % 2 == 0
         scales = random.floats(layer.rows * layer.sourceGroups, 0.001...0.02)
+            .map { anyBits ? $0 : Float(bitPattern: $0.bitPattern & 0xFFFF_0000) }
         zeroPoints = scales.map { _ in Int8(end.map { -1 - $0 } ?? low + random.below(range)) }
         stride = layer.cols + 3
         x = (0..<layer.tokens * stride).map { _ in
@@ -98,11 +101,14 @@ struct LinearValues {
         let size = kernels.weights_size(Int32(layer.bits), Int32(layer.rows), Int32(groups), Int32(group))
         let quants = Memory<UInt8>(size)
         let blockScales = Memory<Float>(blocks * groups * block)
+        let bfloatScales = Memory<UInt16>(blocks * groups * block)
+        let inBfloat = scales.allSatisfy { $0.bitPattern & 0xFFFF == 0 }
         let blockZeros = Memory<Int32>(blocks * groups * block)
         var weights = qk_weights(
             bits: Int32(layer.bits), rows: Int32(layer.rows), cols: Int32(layer.cols), group: Int32(group),
             groups: Int32(groups), row_block: Int32(block), row_blocks: Int32(blocks), asymmetric: layer.asymmetric,
-            quants: quants.pointer, scales: blockScales.pointer,
+            quants: quants.pointer, scales: inBfloat ? nil : blockScales.pointer,
+            bfloat_scales: inBfloat ? bfloatScales.pointer : nil,
             zero_points: layer.asymmetric ? blockZeros.pointer : nil)
 
         let input = Memory(x, misalignment: layer.misalignment)

@@ -13,6 +13,13 @@
 enum { LINE_BYTES = QK_AVX2_ROWS * 4 };
 enum { TILE = 4 }; // tokens of a tile
 
+/// The scales of eight rows.
+QK_INLINE __m256 row_scales(const qk_weights *w, int64_t index) {
+    if (!w->bfloat_scales) return _mm256_loadu_ps(w->scales + index);
+    __m128i halves = _mm_loadu_si128((const __m128i *)(w->bfloat_scales + index));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
 /// Four activations of one token, for all rows.
 QK_INLINE __m256i broadcast(const int8_t *x) {
     int32_t four;
@@ -96,7 +103,7 @@ QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float
             group_sums_4(lines, group, quants, x_stride, tokens, sums);
         }
         int64_t index = ((int64_t)block * groups + g) * QK_AVX2_ROWS;
-        __m256 scale0 = _mm256_loadu_ps(w->scales + index), scale1 = _mm256_loadu_ps(w->scales + index + 8);
+        __m256 scale0 = row_scales(w, index), scale1 = row_scales(w, index + 8);
         // What each activation was multiplied by too much: the zero point, and 8 where q was stored as q + 8.
         __m256i excess0 = _mm256_set1_epi32(bits == 4 ? 8 : 0), excess1 = excess0;
         if (w->zero_points) {

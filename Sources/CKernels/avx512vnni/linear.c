@@ -16,6 +16,13 @@ enum { TILE = 6, LANES = 16, HALVES = QK_AVX512VNNI_ROWS / LANES }; // tokens of
 enum { LINE_BYTES = QK_AVX512VNNI_ROWS * 4, HALF_BYTES = LINE_BYTES / HALVES };
 enum { AHEAD = 3072 }; // bytes to prefetch for a single token, which waits for nothing but memory
 
+/// The scales of LANES rows.
+QK_INLINE __m512 row_scales(const qk_weights *w, int64_t index) {
+    if (!w->bfloat_scales) return _mm512_loadu_ps(w->scales + index);
+    __m256i halves = _mm256_loadu_si256((const __m256i *)(w->bfloat_scales + index));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
 /// Four activations of one token, for all rows.
 QK_INLINE __m512i broadcast(const int8_t *x) {
     int32_t four;
@@ -76,7 +83,7 @@ QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float
         }
         add_products(lines, bytes, quants, x_stride, tokens, bits, sums);
         QK_UNROLL for (int h = 0; h < HALVES; h++) {
-            __m512 scale = _mm512_loadu_ps(w->scales + row_index + h * LANES);
+            __m512 scale = row_scales(w, row_index + h * LANES);
             QK_UNROLL for (int t = 0; t < tokens; t++) {
                 __m512 step = _mm512_mul_ps(scale, _mm512_set1_ps(x->scales[token_index + t * groups]));
                 accumulators[t][h] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[t][h]), step, accumulators[t][h]);

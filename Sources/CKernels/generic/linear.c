@@ -93,7 +93,7 @@ void qk_generic_linear(const qk_weights *w, const qk_activations *x, float *out,
             for (int32_t g = 0; g < w->groups; g++) {
                 int64_t weight_index = (int64_t)row * w->groups + g, token_index = (int64_t)t * x->groups + g;
                 int32_t product = group_product(w, weight_index, x->quants + token_index * x->group);
-                accumulator = fmaf((float)product, w->scales[weight_index] * x->scales[token_index], accumulator);
+                accumulator = fmaf((float)product, qk_scale(w, weight_index) * x->scales[token_index], accumulator);
             }
             out[t * stride + row] = accumulator;
         }

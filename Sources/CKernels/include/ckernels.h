@@ -38,7 +38,8 @@ typedef struct {
     int32_t row_block, row_blocks;
     bool asymmetric;
     void *quants;              // qk_weights_size() bytes, 64-byte aligned, written by pack
-    float *scales;             // [row_blocks, groups, row_block]
+    float *scales;             // [row_blocks, groups, row_block], or NULL where bfloat_scales has them
+    uint16_t *bfloat_scales;   // the same in bfloat16, where every scale is one: less to read
     int32_t *zero_points;      // [row_blocks, groups, row_block], or NULL when symmetric
 } qk_weights;
 

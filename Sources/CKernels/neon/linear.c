@@ -13,6 +13,12 @@
 
 enum { TILE = 4, VECTORS = QK_NEON_ROWS / 4, LINE_BYTES = QK_NEON_ROWS * 4 }; // tokens of a tile; vectors of four rows
 
+/// The scales of four rows.
+QK_INLINE float32x4_t row_scales(const qk_weights *w, int64_t index) {
+    if (!w->bfloat_scales) return vld1q_f32(w->scales + index);
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(w->bfloat_scales + index), 16));
+}
+
 /// Four activations of one token, for all rows.
 QK_INLINE int8x16_t broadcast(const int8_t *x) {
     int32_t four;
@@ -63,7 +69,7 @@ QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float
             // What each activation was multiplied by too much: the zero point, and 8 where q was stored as q + 8.
             int32x4_t excess = vdupq_n_s32(bits == 4 ? 8 : 0);
             if (w->zero_points) excess = vaddq_s32(excess, vld1q_s32(w->zero_points + row_index + 4 * v));
-            float32x4_t scale = vld1q_f32(w->scales + row_index + 4 * v);
+            float32x4_t scale = row_scales(w, row_index + 4 * v);
             QK_UNROLL for (int t = 0; t < tokens; t++) {
                 int64_t token_index = (int64_t)(token + t) * groups + g;
                 int32x4_t exact = vmlsq_n_s32(sums[t][v], excess, x->sums[token_index]);

@@ -5,6 +5,8 @@
 
 #include "source.h"
 
+enum { TILE = 16 };
+
 static size_t size_in_blocks(int32_t block, int32_t bits, int32_t rows, int32_t groups, int32_t group) {
     size_t blocks = ((size_t)rows + (size_t)block - 1) / (size_t)block;
     return blocks * (size_t)block * (size_t)groups * (size_t)group * (size_t)bits / 8;
@@ -33,16 +35,20 @@ static void pack(const qk_source *source, qk_weights *weights, int32_t begin, in
     int64_t words = ((int64_t)source->cols + line_columns - 1) / line_columns; // lines past these are padding
     for (int32_t block = begin; block < end; block++) {
         uint32_t *to = (uint32_t *)weights->quants + block * lines * rows;
-        for (int32_t r = 0; r < rows; r++) {
-            int64_t row = (int64_t)block * rows + r;
-            const uint8_t *from = source->packed + row * source->row_bytes;
-            for (int64_t line = 0; line < lines; line++) {
-                uint32_t word = 0;
-                if (row < source->rows && line < words) {
-                    memcpy(&word, from + line * 4, sizeof word);
-                    word = weights->bits == 8 ? word ^ flip : shuffle_nibbles(word);
+        // In tiles of a cache line's words by all rows, so that what is written stays near until it is whole.
+        for (int64_t first = 0; first < lines; first += TILE) {
+            int64_t last = first + TILE < lines ? first + TILE : lines;
+            for (int32_t r = 0; r < rows; r++) {
+                int64_t row = (int64_t)block * rows + r;
+                const uint8_t *from = source->packed + row * source->row_bytes;
+                for (int64_t line = first; line < last; line++) {
+                    uint32_t word = 0;
+                    if (row < source->rows && line < words) {
+                        memcpy(&word, from + line * 4, sizeof word);
+                        word = weights->bits == 8 ? word ^ flip : shuffle_nibbles(word);
+                    }
+                    to[line * rows + r] = word;
                 }
-                to[line * rows + r] = word;
             }
         }
         qk_pack_scales(source, weights, block);

@@ -1,24 +1,35 @@
+/// A text to be written.
+struct Generation: Sendable {
+    var name: String
+    var maxTokens: Int
+    var stop: [String]
+    /// What the text is held to.
+    var grammar: Grammar?
+    /// The fewest positions that it can do with.
+    var fewest = 1
+}
+
 /// A program whose texts and labels are tokens.
 enum CompiledStep: Sendable {
     case text([Int32])
     case choose(ChoiceSet, labels: [[Int32]])
-    case generate(name: String, maxTokens: Int, stop: [String])
+    case generate(Generation)
 
     static func compile(
-        _ request: Request, _ tokenizer: Tokenizer?, vocabulary: Int
+        _ request: Request, _ tokenizer: Tokenizer?, vocabulary: Int, grammar: (JSONSchema) throws -> Grammar
     ) throws -> [CompiledStep] {
         func encode(_ text: String) throws -> [Int32] {
             guard let tokenizer else { throw EngineError.noTokenizer(request: request.id) }
             return tokenizer.encode(text, addSpecialTokens: false)
         }
-        let steps = try request.program.map { step in
+        let steps = try request.program.map { step -> CompiledStep in
             switch step {
             case .text(let text):
-                CompiledStep.text(try encode(text))
+                return .text(try encode(text))
             case .tokens(let tokens):
-                CompiledStep.text(tokens)
+                return .text(tokens)
             case .choose(let choice):
-                CompiledStep.choose(
+                return .choose(
                     choice,
                     labels: try choice.labels.map { label in
                         let tokens = try encode(label)
@@ -28,7 +39,18 @@ enum CompiledStep: Sendable {
                         return tokens
                     })
             case .generate(let name, let maxTokens, let stop):
-                CompiledStep.generate(name: name, maxTokens: maxTokens, stop: stop)
+                return .generate(Generation(name: name, maxTokens: maxTokens, stop: stop))
+            case .json(let name, let schema, let maxTokens):
+                guard tokenizer != nil else { throw EngineError.noTokenizer(request: request.id) }
+                let fewest =
+                    SequenceState.closing(JSONState(schema), schema, tokenizer).tokens.count + schema.longestDetour
+                guard maxTokens > fewest else {
+                    throw EngineError.schemaTooLong(
+                        request: request.id, name: name, maxTokens: maxTokens, fewest: fewest + 1)
+                }
+                return .generate(
+                    Generation(
+                        name: name, maxTokens: maxTokens, stop: [], grammar: try grammar(schema), fewest: fewest))
             }
         }
         let leading = steps.prefix(while: \.isText)
@@ -42,7 +64,7 @@ enum CompiledStep: Sendable {
     }
 
     /// The fewest positions that the step can do with.
-    var fewestTokens: Int { if case .generate = self { 1 } else { mostTokens } }
+    var fewestTokens: Int { if case .generate(let generation) = self { generation.fewest } else { mostTokens } }
 
     /// The tokens that the caller brings.
     var givenTokens: Int { text.count }
@@ -56,7 +78,7 @@ enum CompiledStep: Sendable {
         switch self {
         case .text(let tokens): tokens.count
         case .choose(_, let labels): labels.map(\.count).max() ?? 0
-        case .generate(_, let maxTokens, _): maxTokens
+        case .generate(let generation): generation.maxTokens
         }
     }
 }

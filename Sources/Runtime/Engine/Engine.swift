@@ -18,6 +18,8 @@ public struct EngineOptions: Sendable {
     public var context: Int?
     /// The kernel set by name; nil takes QUBIC_KERNELS or the fastest.
     public var kernels: String?
+    /// Tokens guessed ahead by prompt lookup and checked in one step; 0 guesses none. Answers are the same either way.
+    public var draftTokens = 0
 
     public init() {}
 }
@@ -39,6 +41,7 @@ public final class Engine: Sendable {
     private let scheduler: Scheduler
     private let running: Threads
     private let capacity: Int
+    private let grammars: Grammars
 
     /// Loads each stage's share of the checkpoint and starts the stages.
     /// - Parameter tokenizer: nil for callers that bring tokens and want tokens.
@@ -62,6 +65,7 @@ public final class Engine: Sendable {
         context = min(options.context ?? model.contextLength, model.contextLength)
         let pages = options.cacheBytes / KVCache.bytesPerPage(model, options.cachePrecision)
         capacity = pages * KVCache.pagePositions
+        grammars = Grammars(tokenizer, model)
         guard pages >= 1 else {
             throw EngineError.invalidOption(
                 name: "--cache-memory",
@@ -78,7 +82,8 @@ public final class Engine: Sendable {
         let links = (0..<count).map { _ in Channel<StageMessage>(capacity: 2 * count) }
         let scheduler = Scheduler(
             tokenizer: tokenizer, hidden: model.hidden, pages: pages,
-            sequenceLimits: SequenceState.Limits(context: context, endTokens: Set(model.eosTokens)),
+            sequenceLimits: SequenceState.Limits(
+                context: context, endTokens: Set(model.eosTokens), drafts: options.draftTokens),
             limits: Scheduler.Limits(
                 sequences: options.concurrency, rows: options.rowsPerBatch, batches: count == 1 ? 1 : count),
             observer: observer, send: { links[0].send($0) })
@@ -124,7 +129,11 @@ public final class Engine: Sendable {
     ) throws {
         let arrival = monotonicSeconds()
         try request.sampling.validate()
-        let program = try CompiledStep.compile(request, tokenizer, vocabulary: model.vocabulary)
+        if let alternatives = request.logProbabilities, !(0...20).contains(alternatives) {
+            throw EngineError.invalidOption(name: "--logprobs", expected: "0…20", got: "\(alternatives)")
+        }
+        let program = try CompiledStep.compile(
+            request, tokenizer, vocabulary: model.vocabulary, grammar: grammars.grammar)
         // A text at the end may be cut short by the end of the context; everything before it must fit.
         let given = program.dropLast().reduce(0) { $0 + $1.mostTokens } + (program.last?.fewestTokens ?? 0)
         guard given <= context else {
@@ -168,6 +177,9 @@ public final class Engine: Sendable {
         if let threads = options.threadsPerStage { try atLeastOne("--threads", threads) }
         try atLeastOne("--batch", options.concurrency)
         try atLeastOne("--batch-rows", options.rowsPerBatch)
+        guard (0...32).contains(options.draftTokens) else {
+            throw EngineError.invalidOption(name: "--draft", expected: "0…32", got: "\(options.draftTokens)")
+        }
         if let context = options.context { try atLeastOne("--context", context) }
     }
 }

@@ -10,6 +10,8 @@ public enum EngineError: WordedError, Equatable {
     case tooManyStages(stages: Int, layers: Int)
     case outOfMemory(purpose: String, bytes: Int)
     case notFinite(request: String, position: Int)
+    case noTokenFits(request: String, position: Int)
+    case schemaTooLong(request: String, name: String, maxTokens: Int, fewest: Int)
     case stopped
 
     public var wording: Wording {
@@ -49,6 +51,14 @@ public enum EngineError: WordedError, Equatable {
             Wording(
                 request, "the logits at position \(position) are not finite",
                 advice: "check the checkpoint with qquant inspect; a damaged or overflowing model cannot answer")
+        case .noTokenFits(let request, let position):
+            Wording(
+                request, "no token of the vocabulary fits the schema at position \(position)",
+                advice: "the tokenizer lacks the bytes that the schema asks for; change the schema")
+        case .schemaTooLong(let request, let name, let maxTokens, let fewest):
+            Wording(
+                request, "the shortest answer of \(name)'s schema may not fit", expected: "at least \(fewest) tokens",
+                got: "\(maxTokens)", advice: "raise --max-tokens or shorten the schema")
         case .stopped:
             Wording("engine", "it was stopped before the request was answered", advice: "run again with --resume")
         }

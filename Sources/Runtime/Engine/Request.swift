@@ -9,6 +9,8 @@ public struct Request: Sendable {
     public var traced: Bool
     /// Writes on past the model's end tokens, for measurements that need a given number of tokens.
     public var ignoresEndTokens = false
+    /// How many of the likeliest tokens to tell beside each written one; nil tells no probabilities.
+    public var logProbabilities: Int?
 
     public init(id: String, program: [ProgramStep], sampling: Sampling = .greedy, traced: Bool = false) {
         self.id = id
@@ -43,6 +45,8 @@ public struct GeneratedText: Sendable, Equatable {
     public let text: String
     public let tokens: [Int32]
     public let finishReason: FinishReason
+    /// Each token's probability, where asked for; what closed a JSON text is not among them, nor is the end token.
+    public var logProbabilities: [PickedToken] = []
 }
 
 /// A finished request.
@@ -73,6 +77,9 @@ public struct RequestTimings: Sendable {
     public var timeToFirstToken = 0.0
     /// Each stage's time on this request's batches, shared by rows.
     public var stages: [Double] = []
+    /// Tokens that prompt lookup guessed, and those of them that the model agreed with.
+    public var draftedTokens = 0
+    public var acceptedTokens = 0
     /// Prompt tokens that another request had already computed.
     public var sharedPromptTokens = 0
 }

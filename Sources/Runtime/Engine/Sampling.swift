@@ -1,6 +1,7 @@
 import Foundation
 
-/// How the next token is picked.
+/// How the next token is picked. The warpers and their order are those of Hugging Face transformers: repetition
+/// penalty, temperature, top-k, top-p, min-p.
 public struct Sampling: Sendable, Equatable {
     /// 0 takes the likeliest token.
     public var temperature: Float
@@ -8,14 +9,24 @@ public struct Sampling: Sendable, Equatable {
     public var topK: Int
     /// Keeps the likeliest tokens whose probabilities sum up to p; 1 keeps all.
     public var topP: Float
+    /// Keeps the tokens at least this fraction as likely as the likeliest one; 0 keeps all.
+    public var minP: Float
+    /// Divides the positive logits of tokens that the sequence holds already, and multiplies the negative ones; 1 leaves
+    /// them alone (Keskar et al. 2019, CTRL).
+    public var repetitionPenalty: Float
     public var seed: UInt64
 
-    public static let greedy = Sampling(temperature: 0, topK: 0, topP: 1, seed: 0)
+    public static let greedy = Sampling(temperature: 0)
 
-    public init(temperature: Float, topK: Int = 0, topP: Float = 1, seed: UInt64 = 0) {
+    public init(
+        temperature: Float, topK: Int = 0, topP: Float = 1, minP: Float = 0, repetitionPenalty: Float = 1,
+        seed: UInt64 = 0
+    ) {
         self.temperature = temperature
         self.topK = topK
         self.topP = topP
+        self.minP = minP
+        self.repetitionPenalty = repetitionPenalty
         self.seed = seed
     }
 
@@ -27,19 +38,63 @@ public struct Sampling: Sendable, Equatable {
         try check(temperature >= 0 && temperature.isFinite, "--temperature", "a number ≥ 0", "\(temperature)")
         try check(topK >= 0, "--top-k", "a whole number ≥ 0", "\(topK)")
         try check(topP > 0 && topP <= 1, "--top-p", "above 0 and at most 1", "\(topP)")
+        try check(minP >= 0 && minP <= 1, "--min-p", "0…1", "\(minP)")
+        try check(
+            repetitionPenalty > 0 && repetitionPenalty.isFinite, "--repetition-penalty", "a number above 0",
+            "\(repetitionPenalty)")
     }
 
-    /// The token for `position` from logits [vocabulary], which are left as they are.
+    /// The token for `position` from finite logits [vocabulary], which are left as they are; nil where `mask` allows
+    /// none.
     ///
-    /// Depends on logits, settings, seed and position alone: neither on the batch nor on what was drawn before.
-    func pick(_ logits: UnsafeBufferPointer<Float>, position: Int) -> Int32 {
-        if temperature == 0 { return argmax(logits) }
+    /// Depends on logits, settings, seed, position, `seen` and `mask` alone: neither on the batch nor on what was drawn
+    /// before.
+    /// - Parameter seen: the sequence's tokens, each once; read only where there is a penalty on repeating them.
+    func pick(
+        _ logits: UnsafeBufferPointer<Float>, position: Int, seen: [Int32] = [], mask: TokenMask? = nil
+    ) -> Int32? {
+        penalizing(logits, seen) { logits in
+            if temperature == 0 { return mask.map { $0.max { logits[Int($0)] } } ?? argmax(logits) }
+            let (tokens, weights) = weights(logits, mask)
+            var left = Self.uniform(seed: seed, position: position) * weights.reduce(0, +)
+            for (token, weight) in zip(tokens, weights) {
+                left -= weight
+                if left < 0 { return Int32(token) }
+            }
+            return tokens.last.map(Int32.init)
+        }
+    }
+
+    /// What is drawn from at a temperature above 0: the tokens that are left, likeliest first, with their probabilities.
+    package func distribution(_ logits: [Float], seen: [Int32] = []) -> [(token: Int32, probability: Double)] {
+        logits.withUnsafeBufferPointer {
+            penalizing($0, seen) { logits in
+                let (tokens, weights) = weights(logits, nil)
+                let total = weights.reduce(0, +)
+                return zip(tokens, weights).map { (Int32($0), $1 / total) }
+            }
+        }
+    }
+
+    private func penalizing<R>(
+        _ logits: UnsafeBufferPointer<Float>, _ seen: [Int32], _ body: (UnsafeBufferPointer<Float>) -> R
+    ) -> R {
+        guard repetitionPenalty != 1, !seen.isEmpty else { return body(logits) }
+        var penalized = Array(logits)
+        for token in seen {
+            let logit = penalized[Int(token)]
+            penalized[Int(token)] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty
+        }
+        return penalized.withUnsafeBufferPointer(body)
+    }
+
+    /// The tokens that may be drawn, likeliest first, and their weights: 1 for the first.
+    private func weights(_ logits: UnsafeBufferPointer<Float>, _ mask: TokenMask?) -> (tokens: [Int], weights: [Double])
+    {
+        var order = candidates(logits, mask)
+        guard let first = order.first else { return ([], []) }
         let inverse = 1 / temperature
-        // Ties break by token number, so that the order is total.
-        var order = Array(logits.indices)
-        order.sort { logits[$0] != logits[$1] ? logits[$0] > logits[$1] : $0 < $1 }
-        if topK > 0 { order = Array(order.prefix(topK)) }
-        let top = logits[order[0]]
+        let top = logits[first]
         var weights = order.map { exp(Double((logits[$0] - top) * inverse)) }
         if topP < 1 {
             let total = weights.reduce(0, +)
@@ -51,12 +106,35 @@ public struct Sampling: Sendable, Equatable {
             }
             weights.removeLast(weights.count - kept)
         }
-        var left = Self.uniform(seed: seed, position: position) * weights.reduce(0, +)
-        for (index, weight) in weights.enumerated() {
-            left -= weight
-            if left < 0 { return Int32(order[index]) }
+        if minP > 0 { weights = Array(weights.prefix { $0 >= Double(minP) }) }
+        order.removeLast(order.count - weights.count)
+        return (order, weights)
+    }
+
+    /// The tokens that may be drawn, likeliest first; ties go by token number, so that the order is total.
+    private func candidates(_ logits: UnsafeBufferPointer<Float>, _ mask: TokenMask?) -> [Int] {
+        func precedes(_ a: Int, _ b: Int) -> Bool { logits[a] != logits[b] ? logits[a] > logits[b] : a < b }
+        var order = mask.map { mask in logits.indices.filter { mask.contains(Int32($0)) } } ?? Array(logits.indices)
+        if minP > 0, topP == 1, let top = order.map({ logits[$0] }).max() {
+            // A little more than min-p keeps, so that the sort has little to do; the exact cut follows. Top-p counts
+            // the tail too.
+            let floor = top + temperature * Foundation.log(minP) * 1.001 - 0.001
+            order.removeAll { logits[$0] < floor }
         }
-        return Int32(order[weights.count - 1])
+        guard topK > 0, topK < order.count else { return order.sorted(by: precedes) }
+        // What cannot be among the k is dropped unseen: the list stays sorted and short.
+        var best: [Int] = []
+        best.reserveCapacity(2 * topK)
+        var cut: Int?
+        for index in order where cut.map({ precedes(index, $0) }) ?? true {
+            best.append(index)
+            if best.count == 2 * topK {
+                best.sort(by: precedes)
+                best.removeLast(topK)
+                cut = best[topK - 1]
+            }
+        }
+        return Array(best.sorted(by: precedes).prefix(topK))
     }
 
     /// In [0, 1), by SplitMix64 (Steele, Lea and Flood 2014) from seed and position.
@@ -67,6 +145,54 @@ public struct Sampling: Sendable, Equatable {
         z ^= z >> 31
         return Double(z >> 11) * 0x1p-53
     }
+}
+
+/// A token with its probability, as the model gave it: before penalties, temperature and cuts.
+public struct TokenProbability: Sendable, Equatable {
+    public let token: Int32
+    /// Natural logarithm.
+    public let logProbability: Double
+
+    public init(token: Int32, logProbability: Double) {
+        self.token = token
+        self.logProbability = logProbability
+    }
+}
+
+/// A picked token, and what else was likely in its place, likeliest first.
+public struct PickedToken: Sendable, Equatable {
+    public let token: Int32
+    /// Natural logarithm; nil where probabilities were not asked for.
+    public let logProbability: Double?
+    public let alternatives: [TokenProbability]
+
+    init(unweighed token: Int32) {
+        self.token = token
+        logProbability = nil
+        alternatives = []
+    }
+
+    init(_ token: Int32, alternatives count: Int, _ logits: UnsafeBufferPointer<Float>) {
+        let normaliser = logSumExp(logits)
+        func probability(_ token: Int) -> TokenProbability {
+            TokenProbability(token: Int32(token), logProbability: Double(logits[token]) - normaliser)
+        }
+        self.token = token
+        logProbability = probability(Int(token)).logProbability
+        alternatives = likeliest(count, logits).map(probability)
+    }
+}
+
+/// The `count` indices of the greatest values, greatest first, ties by index.
+func likeliest(_ count: Int, _ values: UnsafeBufferPointer<Float>) -> [Int] {
+    var best: [Int] = []
+    for index in values.indices where count > 0 {
+        if best.count == count, values[index] <= values[best[count - 1]] { continue }
+        let place = best.firstIndex { values[$0] < values[index] } ?? best.count
+        best.insert(index, at: place)
+        if best.count > count { best.removeLast() }
+    }
+    return best
 }
 
 /// The first index of the greatest value.

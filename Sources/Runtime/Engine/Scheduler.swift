@@ -232,6 +232,8 @@ final class Scheduler: @unchecked Sendable {
         timings.prefill = first - entry.admitted
         timings.decode = now - first
         timings.total = now - entry.submission.arrival
+        timings.draftedTokens = entry.state.draftedTokens
+        timings.acceptedTokens = entry.state.acceptedTokens
         timings.timeToFirstToken = first - entry.submission.arrival
         let completion = Completion(
             id: entry.submission.request.id, choices: entry.state.choices, texts: entry.state.texts,

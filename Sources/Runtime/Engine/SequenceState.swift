@@ -15,18 +15,20 @@ struct SequenceState {
     private enum Question {
         case firstTokens
         case restOfLabel(Int)
-        case nextToken
+        /// The next token, and those after guessed ones.
+        case nextTokens([Int32])
     }
 
     struct Limits {
         var context: Int
         var endTokens: Set<Int32>
+        /// Tokens to guess ahead.
+        var drafts = 0
         /// Prompts are computed in chunks that end at multiples of this.
         var chunk = PageTable.chunk
     }
 
-    private let sampling: Sampling
-    private let ignoresEndTokens: Bool
+    private let request: Request
     private let program: [CompiledStep]
     private let limits: Limits
     private let tokenizer: Tokenizer?
@@ -39,6 +41,8 @@ struct SequenceState {
     private(set) var choices: [ChoiceOutcome] = []
     private(set) var texts: [GeneratedText] = []
     private(set) var isFinished = false
+    private(set) var draftedTokens = 0
+    private(set) var acceptedTokens = 0
 
     private var step = 0
     /// The question whose answer is on its way.
@@ -51,12 +55,13 @@ struct SequenceState {
         var tokens: [Int32] = []
         var text = ""
         var decoder: StreamDecoder?
+        var json: JSONState?
+        var picked: [PickedToken] = []
     }
 
     init(_ program: [CompiledStep], request: Request, limits: Limits, tokenizer: Tokenizer?) {
         self.program = program
-        sampling = request.sampling
-        ignoresEndTokens = request.ignoresEndTokens
+        self.request = request
         self.limits = limits
         self.tokenizer = tokenizer
         prompt = program.prefix(while: \.isText).flatMap(\.text)
@@ -87,6 +92,8 @@ struct SequenceState {
                     }, keeps: false)
             }
         }
+        // Behind an end token nothing is left to compute, but the last position has to be asked again.
+        if sent == tokens.count { sent -= 1 }
         // Chunks end at multiples of the chunk size, whatever was shared or skipped before.
         let end = min(tokens.count, (sent / limits.chunk + 1) * limits.chunk)
         let rows = tokens[sent..<end]
@@ -98,9 +105,16 @@ struct SequenceState {
         case .choose(_, let labels):
             asked = .firstTokens
             readout = Readout(row: rows.count - 1, kind: .logProbabilities(labels.map { $0[0] }))
-        case .generate:
-            asked = .nextToken
-            readout = Readout(row: rows.count - 1, kind: .sample(sampling))
+        case .generate(let generation):
+            let drafts = guesses(generation, rows: rows.count)
+            asked = .nextTokens(drafts)
+            draftedTokens += drafts.count
+            let query = query(generation)
+            sent += drafts.count
+            return Step(
+                tokens: (rows + drafts)[...], firstPosition: first,
+                readouts: (0...drafts.count).map { Readout(row: rows.count - 1 + $0, kind: .sample(query)) },
+                keeps: true)
         case .text:
             preconditionFailure("texts are taken as soon as they come up")
         }
@@ -125,9 +139,17 @@ struct SequenceState {
             }
             weighed.insert(index)
             decideIfWeighed(choice, labels)
-        case (.nextToken, .generate(let name, let maxTokens, let stops)):
-            guard case .token(let token) = readings[0] else { return }
-            write(token, name, maxTokens, stops)
+        case (.nextTokens(let drafts), .generate(let generation)):
+            // A row's answer counts as long as the tokens before it were guessed right.
+            let written = tokens.count
+            let current = step
+            for (index, reading) in readings.enumerated() {
+                guard case .token(let picked) = reading else { return }
+                sent = written + index
+                write(picked, generation)
+                guard step == current, !isFinished, index < drafts.count, drafts[index] == picked.token else { break }
+                acceptedTokens += 1
+            }
         default:
             preconditionFailure("an answer that was not asked for")
         }
@@ -150,31 +172,93 @@ struct SequenceState {
         advance()
     }
 
-    private mutating func write(_ token: Int32, _ name: String, _ maxTokens: Int, _ stops: [String]) {
-        var now = writing ?? Writing(decoder: tokenizer?.makeStreamDecoder())
-        if !ignoresEndTokens, limits.endTokens.contains(token) {
-            outputTokens += 1
-            return finish(now, name, .stop)
+    private func query(_ generation: Generation) -> TokenQuery {
+        var query = TokenQuery(sampling: request.sampling, alternatives: request.logProbabilities)
+        if request.sampling.repetitionPenalty != 1 { query.seen = Array(Set(tokens)) }
+        if let grammar = generation.grammar { query.mask = grammar.mask(writing?.json ?? JSONState(grammar.schema)) }
+        return query
+    }
+
+    /// The tokens that followed when the sequence last read as it does now (prompt lookup: Saxena 2023). None where the
+    /// next picks depend on more than the logits.
+    private func guesses(_ generation: Generation, rows: Int) -> [Int32] {
+        guard limits.drafts > 0, rows == 1, !request.traced, generation.grammar == nil,
+            request.sampling.repetitionPenalty == 1
+        else { return [] }
+        let room = min(generation.maxTokens - (writing?.tokens.count ?? 0), limits.context - tokens.count) - 1
+        guard room > 0 else { return [] }
+        return PromptLookup.continuation(of: tokens, atMost: min(limits.drafts, room))
+    }
+
+    private mutating func write(_ picked: PickedToken, _ generation: Generation) {
+        let token = picked.token
+        var now =
+            writing
+            ?? Writing(
+                decoder: tokenizer?.makeStreamDecoder(), json: generation.grammar.map { JSONState($0.schema) })
+        outputTokens += 1
+        if !request.ignoresEndTokens || generation.grammar != nil, limits.endTokens.contains(token) {
+            return finish(now, generation.name, .stop)
         }
         tokens.append(token)
-        outputTokens += 1
         now.tokens.append(token)
+        if picked.logProbability != nil { now.picked.append(picked) }
         now.text += now.decoder?.append(token) ?? ""
-        if let cut = stops.compactMap({ now.text.range(of: $0)?.lowerBound }).min() {
+        if let grammar = generation.grammar {
+            return write(now, token, generation, grammar)
+        }
+        if let cut = generation.stop.compactMap({ now.text.range(of: $0)?.lowerBound }).min() {
             now.text = String(now.text[..<cut])
             now.decoder = nil
-            finish(now, name, .stop)
-        } else if now.tokens.count >= maxTokens || tokens.count >= limits.context {
-            finish(now, name, .length)
+            finish(now, generation.name, .stop)
+        } else if now.tokens.count >= generation.maxTokens || tokens.count >= limits.context {
+            finish(now, generation.name, .length)
         } else {
             writing = now
         }
     }
 
+    /// Goes on with a JSON text, or closes it while there is still room to.
+    private mutating func write(_ text: Writing, _ token: Int32, _ generation: Generation, _ grammar: Grammar) {
+        var now = text
+        for byte in tokenizer?.bytes(of: token, skipSpecialTokens: true) ?? [] {
+            guard now.json?.take(byte, grammar.schema) == true else { preconditionFailure("the mask let it through") }
+        }
+        if now.json!.isFinished { return finish(now, generation.name, .stop) }
+        let left = min(generation.maxTokens - now.tokens.count, limits.context - tokens.count)
+        // No token is shorter than a byte, so mostly nothing has to be encoded to see that there is room.
+        guard left <= now.json!.closing(grammar.schema).count + grammar.longestDetour else {
+            writing = now
+            return
+        }
+        let closing = Self.closing(now.json!, grammar.schema, tokenizer)
+        guard left <= closing.tokens.count + grammar.longestDetour else {
+            writing = now
+            return
+        }
+        now.text += (now.decoder?.finish() ?? "") + closing.text
+        now.decoder = nil
+        let last = closing.tokens.prefix(left)
+        now.tokens += last
+        tokens += last
+        outputTokens += last.count
+        finish(now, generation.name, .length)
+    }
+
+    /// A short way to the end of a JSON text.
+    static func closing(_ state: JSONState, _ schema: JSONSchema, _ tokenizer: Tokenizer?) -> (
+        text: String, tokens: [Int32]
+    ) {
+        let text = String(decoding: state.closing(schema), as: UTF8.self)
+        return (text, tokenizer?.encode(text, addSpecialTokens: false) ?? [])
+    }
+
     private mutating func finish(_ text: Writing, _ name: String, _ reason: FinishReason) {
         var text = text
         text.text += text.decoder?.finish() ?? ""
-        texts.append(GeneratedText(name: name, text: text.text, tokens: text.tokens, finishReason: reason))
+        texts.append(
+            GeneratedText(
+                name: name, text: text.text, tokens: text.tokens, finishReason: reason, logProbabilities: text.picked))
         writing = nil
         advance()
     }

@@ -1,6 +1,7 @@
 import CKernels
 import COpenBLAS
 import Foundation
+import Synchronization
 
 /// One linear layer: W [outputs, inputs], and a bias [outputs] where the checkpoint has one.
 final class Linear: Sendable {
@@ -40,28 +41,33 @@ final class PackedWeights: @unchecked Sendable {
     let group: Int
     let rowBlocks: Int
     private let quants: AlignedBuffer<UInt8>
-    private let scales: AlignedBuffer<Float>
+    /// One of the two: half the bytes where every scale is a bfloat16.
+    private let scales: AlignedBuffer<Float>?
+    private let bfloatScales: AlignedBuffer<UInt16>?
     private let zeroPoints: AlignedBuffer<Int32>?
     let viewPointer: UnsafeMutablePointer<qk_weights>
 
     /// Memory in the order of `kernels`, to be filled.
     private init(
-        bits: Int, rows: Int, columns: Int, scaleGroup: Int, asymmetric: Bool, _ kernels: KernelSet
+        bits: Int, rows: Int, columns: Int, scaleGroup: Int, asymmetric: Bool, bfloatScales inBfloat: Bool,
+        _ kernels: KernelSet
     ) {
         group = PackedWeights.kernelGroup(columns: columns, scaleGroup: scaleGroup)
         let groups = (columns + group - 1) / group
         let block = kernels.rowBlock
         rowBlocks = (rows + block - 1) / block
         let size = kernels.table.pointee.weights_size(Int32(bits), Int32(rows), Int32(groups), Int32(group))
-        quants = AlignedBuffer(count: size)
-        scales = AlignedBuffer(count: rowBlocks * groups * block)
+        quants = AlignedBuffer(count: size, willBeFilled: true)
+        scales = inBfloat ? nil : AlignedBuffer(count: rowBlocks * groups * block, willBeFilled: true)
+        bfloatScales = inBfloat ? AlignedBuffer(count: rowBlocks * groups * block, willBeFilled: true) : nil
         zeroPoints = asymmetric ? AlignedBuffer(count: rowBlocks * groups * block) : nil
         viewPointer = .allocate(capacity: 1)
         viewPointer.initialize(
             to: qk_weights(
                 bits: Int32(bits), rows: Int32(rows), cols: Int32(columns), group: Int32(group), groups: Int32(groups),
                 row_block: Int32(block), row_blocks: Int32(rowBlocks), asymmetric: asymmetric,
-                quants: quants.pointer, scales: scales.pointer, zero_points: zeroPoints?.pointer))
+                quants: quants.pointer, scales: scales?.pointer, bfloat_scales: bfloatScales?.pointer,
+                zero_points: zeroPoints?.pointer))
     }
 
     /// Writes the weights, row blocks in parallel. `source` is read during this call only.
@@ -77,7 +83,9 @@ final class PackedWeights: @unchecked Sendable {
 
     deinit { viewPointer.deallocate() }
 
-    var byteCount: Int { quants.byteCount + scales.byteCount + (zeroPoints?.byteCount ?? 0) }
+    var byteCount: Int {
+        quants.byteCount + (scales?.byteCount ?? 0) + (bfloatScales?.byteCount ?? 0) + (zeroPoints?.byteCount ?? 0)
+    }
 
     /// The kernel sums integers over one group of activations: at most 128 columns, a multiple of 32, within one scale.
     static func kernelGroup(columns: Int, scaleGroup: Int) -> Int {
@@ -107,67 +115,89 @@ private enum OpenBLAS {
 }
 
 extension PackedWeights {
-    /// A layer as its checkpoint holds it.
-    convenience init(_ weight: PackedWeight, kernels: KernelSet, pool: ThreadPool) {
+    /// A layer as its checkpoint holds it; its words are read from the mapped file, once.
+    convenience init(_ layer: PackedScales, from checkpoint: Checkpoint, kernels: KernelSet, pool: ThreadPool) throws {
+        let (rows, columns) = (layer.layer.rows, layer.layer.columns)
+        let scaleGroup = layer.scheme.groupSize ?? columns
         self.init(
-            weight.words, scales: weight.scales, zeroPoints: weight.zeroPoints, bits: weight.scheme.bits,
-            rows: weight.rows, columns: weight.columns, scaleGroup: weight.scheme.groupSize ?? weight.columns,
-            kernels: kernels, pool: pool)
-    }
-
-    private convenience init(
-        _ words: [UInt32], scales: [Float], zeroPoints: [Int8]?, bits: Int, rows: Int, columns: Int, scaleGroup: Int,
-        kernels: KernelSet, pool: ThreadPool
-    ) {
-        self.init(
-            bits: bits, rows: rows, columns: columns, scaleGroup: scaleGroup, asymmetric: zeroPoints != nil, kernels)
-        words.withUnsafeBytes { words in
-            scales.withUnsafeBufferPointer { scales in
-                (zeroPoints ?? []).withUnsafeBufferPointer { zeros in
+            bits: layer.scheme.bits, rows: rows, columns: columns, scaleGroup: scaleGroup,
+            asymmetric: layer.zeroPoints != nil,
+            bfloatScales: layer.values.allSatisfy { $0.bitPattern & 0xFFFF == 0 }, kernels)
+        try checkpoint.withBytes(layer.layer.module + ".weight_packed") { words in
+            layer.values.withUnsafeBufferPointer { scales in
+                (layer.zeroPoints ?? []).withUnsafeBufferPointer { zeros in
                     fill(
                         qk_source(
-                            bits: Int32(bits), rows: Int32(rows), cols: Int32(columns), scale_group: Int32(scaleGroup),
+                            bits: Int32(layer.scheme.bits), rows: Int32(rows), cols: Int32(columns),
+                            scale_group: Int32(scaleGroup),
                             packed: words.baseAddress!.assumingMemoryBound(to: UInt8.self),
                             row_bytes: Int64(words.count / rows), scales: scales.baseAddress!,
-                            zero_points: zeroPoints == nil ? nil : zeros.baseAddress!), kernels, pool)
+                            zero_points: layer.zeroPoints == nil ? nil : zeros.baseAddress!), kernels, pool)
                 }
             }
         }
     }
 
-    /// Quantizes fp32 weights [rows, columns] to int8, symmetric, a scale for every `group` columns: absmax/127, ties to
-    /// even. For weights that no file holds quantized, such as a tied head.
+    /// Quantizes weights [rows, columns], given in the bytes of `dtype`, to int8, symmetric, a scale for every `group`
+    /// columns: absmax/127 as a bfloat16, ties to even. For weights that no file holds quantized, such as a tied head.
+    /// - Returns: nil where a weight is infinite or NaN.
     static func roundToNearest(
-        _ weights: AlignedBuffer<Float>, rows: Int, columns: Int, group: Int, kernels: KernelSet, pool: ThreadPool
-    ) -> PackedWeights {
+        _ weights: UnsafeRawBufferPointer, _ dtype: DType, rows: Int, columns: Int, group: Int, kernels: KernelSet,
+        pool: ThreadPool
+    ) -> PackedWeights? {
         let groups = (columns + group - 1) / group
         let rowBytes = (columns + 3) / 4 * 4
-        let packed = AlignedBuffer<UInt8>(count: rows * rowBytes)
+        let packed = AlignedBuffer<UInt8>(count: rows * rowBytes, willBeFilled: true)
         let scales = AlignedBuffer<Float>(count: rows * groups)
-        pool.run((rows + 63) / 64) { task, _ in
-            for row in task * 64..<min(rows, task * 64 + 64) {
-                let source = weights.pointer + row * columns
-                let target = packed.pointer + row * rowBytes
-                for index in 0..<groups {
-                    let range = index * group..<min(columns, (index + 1) * group)
-                    var largest: Float = 0
-                    for column in range { largest = max(largest, abs(source[column])) }
-                    let scale = largest / 127
-                    scales.pointer[row * groups + index] = scale
-                    let inverse = scale > 0 ? 1 / scale : 0
-                    for column in range {
-                        let value = (source[column] * inverse).rounded(.toNearestOrEven)
-                        target[column] = UInt8(Int(max(-127, min(127, value))) + 128)
-                    }
+        let scratch = AlignedBuffer<Float>(count: pool.threads * columns)
+        let isFinite = Atomic<Bool>(true)
+        let chunk = 64
+        pool.run((rows + chunk - 1) / chunk) { task, worker in
+            let row = UnsafeMutableBufferPointer(start: scratch.pointer + worker * columns, count: columns)
+            for index in task * chunk..<min(rows, (task + 1) * chunk) {
+                let bytes = weights[index * columns * dtype.size..<(index + 1) * columns * dtype.size]
+                if FloatConversion.convert(UnsafeRawBufferPointer(rebasing: bytes), dtype, into: row) != nil {
+                    isFinite.store(false, ordering: .relaxed)
                 }
+                quantize(
+                    UnsafeBufferPointer(row), group: group, into: packed.pointer + index * rowBytes,
+                    scales: scales.pointer + index * groups)
             }
         }
+        guard isFinite.load(ordering: .acquiring) else { return nil }
         let source = qk_source(
             bits: 8, rows: Int32(rows), cols: Int32(columns), scale_group: Int32(group), packed: packed.pointer,
             row_bytes: Int64(rowBytes), scales: scales.pointer, zero_points: nil)
         let result = PackedWeights(
-            bits: 8, rows: rows, columns: columns, scaleGroup: group, asymmetric: false, kernels)
+            bits: 8, rows: rows, columns: columns, scaleGroup: group, asymmetric: false, bfloatScales: true, kernels)
         withExtendedLifetime((packed, scales)) { result.fill(source, kernels, pool) }
         return result
+    }
+
+    private static func quantize(
+        _ row: UnsafeBufferPointer<Float>, group: Int, into target: UnsafeMutablePointer<UInt8>,
+        scales: UnsafeMutablePointer<Float>
+    ) {
+        // Loops without branches and without rounding functions, so that the compiler vectorizes them: adding 1.5·2²³
+        // rounds to whole numbers, ties to even, and leaves them in the lowest bits.
+        let rounder: Float = 0x1.8p23
+        for (index, begin) in stride(from: 0, to: row.count, by: group).enumerated() {
+            let values = UnsafeBufferPointer(rebasing: row[begin..<min(row.count, begin + group)])
+            var top: UInt32 = 0
+            for value in values {
+                let magnitude = value.bitPattern & 0x7FFF_FFFF
+                top = magnitude > top ? magnitude : top
+            }
+            let scale = FloatConversion.float(bfloat: FloatConversion.bfloat(Float(bitPattern: top) / 127))
+            scales[index] = scale
+            let inverse = scale > 0 ? 1 / scale : 0
+            let bytes = target + begin
+            for column in 0..<values.count {
+                var q = values[column] * inverse
+                q = q < 127 ? q : 127
+                q = q > -127 ? q : -127
+                bytes[column] = UInt8(truncatingIfNeeded: (q + rounder).bitPattern) ^ 0x80
+            }
+        }
     }
 }

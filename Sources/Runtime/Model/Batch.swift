@@ -39,11 +39,22 @@ public struct Batch: Sendable {
     }
 }
 
+/// How the next token is to be picked, and what is to be told of it.
+struct TokenQuery: Sendable {
+    var sampling: Sampling
+    /// The sequence's tokens, each once, where repeating them is penalized.
+    var seen: [Int32] = []
+    /// The tokens that may be picked; nil for all.
+    var mask: TokenMask?
+    /// How many of the likeliest tokens to tell with their probabilities; nil tells no probabilities at all.
+    var alternatives: Int?
+}
+
 /// A question to the logits of one row of a segment.
 struct Readout: Sendable {
     enum Kind: Sendable {
         /// The next token.
-        case sample(Sampling)
+        case sample(TokenQuery)
         /// The log-probabilities of given tokens.
         case logProbabilities([Int32])
         /// All logits, for comparisons and traces.
@@ -56,7 +67,7 @@ struct Readout: Sendable {
 
 /// What the last stage read off the logits, in the order of the batch's readouts.
 enum Reading: Sendable {
-    case token(Int32)
+    case token(PickedToken)
     case logProbabilities([Double])
     case logits([Float])
 }

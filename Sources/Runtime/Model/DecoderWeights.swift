@@ -111,9 +111,21 @@ private struct WeightLoader {
         guard precision == .auto, let quantization, try quantization.scheme(for: module) == nil else {
             return try linear(module, inputs, outputs, bias: false)
         }
-        let table = try dense(module + ".weight", [outputs, inputs])
-        let packed = PackedWeights.roundToNearest(
-            table, rows: outputs, columns: inputs, group: 32, kernels: compute.kernels, pool: compute.pool)
+        let name = module + ".weight"
+        let info = try checkpoint.info(name)
+        let packed =
+            info.shape == [outputs, inputs] && info.dtype.isSupportedFloat
+            ? try checkpoint.withBytes(name) {
+                PackedWeights.roundToNearest(
+                    $0, info.dtype, rows: outputs, columns: inputs, group: 32, kernels: compute.kernels,
+                    pool: compute.pool)
+            } : nil
+        guard let packed else {
+            // Reading it whole tells what is wrong with it.
+            _ = try dense(name, [outputs, inputs])
+            preconditionFailure("\(name) was refused without a reason")
+        }
+        checkpoint.release(name)
         return Linear(inputs: inputs, outputs: outputs, weights: .packed(packed), bias: nil)
     }
 
@@ -128,11 +140,13 @@ private struct WeightLoader {
         _ module: String, _ inputs: Int, _ outputs: Int, _ scheme: QuantizationScheme
     ) throws -> Linear.Weights {
         let layer = LinearLayer(module: module, rows: outputs, columns: inputs)
-        let packed = try PackedWeight(reading: layer, from: checkpoint, scheme: scheme)
-        checkpoint.release(module + ".weight_packed")
+        defer { for tensor in [".weight_packed", ".weight_scale"] { checkpoint.release(module + tensor) } }
         guard precision == .fp32 else {
-            return .packed(PackedWeights(packed, kernels: compute.kernels, pool: compute.pool))
+            let scales = try PackedScales(reading: layer, from: checkpoint, scheme: scheme)
+            return .packed(
+                try PackedWeights(scales, from: checkpoint, kernels: compute.kernels, pool: compute.pool))
         }
+        let packed = try PackedWeight(reading: layer, from: checkpoint, scheme: scheme)
         let buffer = AlignedBuffer<Float>(count: outputs * inputs)
         compute.pool.run(outputs) { row, _ in
             packed.dequantized(row: row, dtype: .f32).withUnsafeBufferPointer {

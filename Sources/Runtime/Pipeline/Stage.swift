@@ -151,8 +151,13 @@ final class Stage: @unchecked Sendable {
             throw EngineError.notFinite(request: segment.request, position: position)
         }
         switch kind {
-        case .sample(let sampling):
-            return .token(sampling.pick(logits, position: position))
+        case .sample(let query):
+            guard let token = query.sampling.pick(logits, position: position, seen: query.seen, mask: query.mask) else {
+                throw EngineError.noTokenFits(request: segment.request, position: position)
+            }
+            return .token(
+                query.alternatives.map { PickedToken(token, alternatives: $0, logits) } ?? PickedToken(unweighed: token)
+            )
         case .logProbabilities(let tokens):
             let normaliser = logSumExp(logits)
             return .logProbabilities(tokens.map { Double(logits[Int($0)]) - normaliser })

@@ -47,55 +47,17 @@ public struct PackedWeight: Sendable, Equatable {
     /// - Throws: QuantizationError.packedTensor for a wrong shape or dtype, .notFinite for a scale that is not finite,
     ///   and the checkpoint's own error for a missing tensor.
     public init(reading layer: LinearLayer, from checkpoint: Checkpoint, scheme: QuantizationScheme) throws {
+        let scales = try PackedScales(reading: layer, from: checkpoint, scheme: scheme)
         rows = layer.rows
         columns = layer.columns
         self.scheme = scheme
-        let groups = scheme.groups(columns: columns)
-        let place = checkpoint.directory.path
-        func check(_ suffix: String, _ dtypes: [DType], _ shape: [Int]) throws -> DType {
-            let info = try checkpoint.info(layer.module + suffix)
-            guard dtypes.contains(info.dtype), info.shape == shape else {
-                throw QuantizationError.packedTensor(
-                    place: place, tensor: info.name,
-                    expected: "\(dtypes.map(\.rawValue).joined(separator: " or ")) \(shape)",
-                    got: "\(info.dtype.rawValue) \(info.shape)")
-            }
-            return info.dtype
-        }
-        guard scheme.divides(columns: columns) else {
-            throw QuantizationError.packedTensor(
-                place: place, tensor: layer.module, expected: "columns in groups of \(scheme.groupSize ?? columns)",
-                got: "\(columns) columns")
-        }
-        _ = try check(".weight_packed", [.i32], [rows, scheme.words(columns)])
-        scaleDType = try check(".weight_scale", [.f16, .bf16, .f32], [rows, groups])
-        _ = try check(".weight_shape", [.i64, .i32], [2])
-        let stored = try checkpoint.withBytes(layer.module + ".weight_shape") { bytes -> [Int] in
-            bytes.count == 16
-                ? (0..<2).map { Int(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
-                : (0..<2).map { Int(bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self)) }
-        }
-        guard stored == [rows, columns] else {
-            throw QuantizationError.packedTensor(
-                place: place, tensor: layer.module + ".weight_shape", expected: "\([rows, columns])", got: "\(stored)")
-        }
+        scaleDType = scales.dtype
         words = try checkpoint.withBytes(layer.module + ".weight_packed", Self.words)
-        scales = try checkpoint.float32(layer.module + ".weight_scale", shape: [rows, groups])
-        if let index = scales.firstIndex(where: { !$0.isFinite }) {
-            throw QuantizationError.notFinite(
-                place: place, tensor: layer.module + ".weight_scale", value: "\(scales[index])",
-                index: [index / groups, index % groups], count: scales.count { !$0.isFinite })
-        }
-        if scheme.symmetric {
-            zeroPoints = nil
-        } else {
-            _ = try check(".weight_zero_point", [.i32], [scheme.words(rows), groups])
-            let packed = try checkpoint.withBytes(layer.module + ".weight_zero_point", Self.words)
-            zeroPoints = Packing.unpackZeroPoints(packed, rows: rows, groups: groups, bits: scheme.bits)
-        }
+        self.scales = scales.values
+        zeroPoints = scales.zeroPoints
     }
 
-    private static func words(_ bytes: UnsafeRawBufferPointer) -> [UInt32] {
+    fileprivate static func words(_ bytes: UnsafeRawBufferPointer) -> [UInt32] {
         [UInt32](unsafeUninitializedCapacity: bytes.count / 4) { words, count in
             UnsafeMutableRawBufferPointer(words).copyMemory(from: bytes)
             count = bytes.count / 4
@@ -139,6 +101,67 @@ public struct PackedWeight: Sendable, Equatable {
                 }
             }
             count = columns
+        }
+    }
+}
+
+/// A quantized layer's scales and zero points in memory, checked against its other tensors, which stay in the file.
+struct PackedScales {
+    let layer: LinearLayer
+    let scheme: QuantizationScheme
+    /// In which the scales are stored.
+    let dtype: DType
+    /// [rows, groups]
+    let values: [Float]
+    /// Signed, [rows, groups]; nil when symmetric.
+    let zeroPoints: [Int8]?
+
+    /// - Throws: as `PackedWeight.init(reading:)`.
+    init(reading layer: LinearLayer, from checkpoint: Checkpoint, scheme: QuantizationScheme) throws {
+        self.layer = layer
+        self.scheme = scheme
+        let (rows, columns) = (layer.rows, layer.columns)
+        let groups = scheme.groups(columns: columns)
+        let place = checkpoint.directory.path
+        func check(_ suffix: String, _ dtypes: [DType], _ shape: [Int]) throws -> DType {
+            let info = try checkpoint.info(layer.module + suffix)
+            guard dtypes.contains(info.dtype), info.shape == shape else {
+                throw QuantizationError.packedTensor(
+                    place: place, tensor: info.name,
+                    expected: "\(dtypes.map(\.rawValue).joined(separator: " or ")) \(shape)",
+                    got: "\(info.dtype.rawValue) \(info.shape)")
+            }
+            return info.dtype
+        }
+        guard scheme.divides(columns: columns) else {
+            throw QuantizationError.packedTensor(
+                place: place, tensor: layer.module, expected: "columns in groups of \(scheme.groupSize ?? columns)",
+                got: "\(columns) columns")
+        }
+        _ = try check(".weight_packed", [.i32], [rows, scheme.words(columns)])
+        dtype = try check(".weight_scale", [.f16, .bf16, .f32], [rows, groups])
+        _ = try check(".weight_shape", [.i64, .i32], [2])
+        let stored = try checkpoint.withBytes(layer.module + ".weight_shape") { bytes -> [Int] in
+            bytes.count == 16
+                ? (0..<2).map { Int(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+                : (0..<2).map { Int(bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self)) }
+        }
+        guard stored == [rows, columns] else {
+            throw QuantizationError.packedTensor(
+                place: place, tensor: layer.module + ".weight_shape", expected: "\([rows, columns])", got: "\(stored)")
+        }
+        values = try checkpoint.float32(layer.module + ".weight_scale", shape: [rows, groups])
+        if let index = values.firstIndex(where: { !$0.isFinite }) {
+            throw QuantizationError.notFinite(
+                place: place, tensor: layer.module + ".weight_scale", value: "\(values[index])",
+                index: [index / groups, index % groups], count: values.count { !$0.isFinite })
+        }
+        if scheme.symmetric {
+            zeroPoints = nil
+        } else {
+            _ = try check(".weight_zero_point", [.i32], [scheme.words(rows), groups])
+            let packed = try checkpoint.withBytes(layer.module + ".weight_zero_point", PackedWeight.words)
+            zeroPoints = Packing.unpackZeroPoints(packed, rows: rows, groups: groups, bits: scheme.bits)
         }
     }
 }

@@ -172,7 +172,7 @@ public final class Tokenizer: Sendable {
         StreamDecoder(tokenizer: self, skipSpecialTokens: skipSpecialTokens)
     }
 
-    func bytes(of token: Int32, skipSpecialTokens: Bool) -> ArraySlice<UInt8>? {
+    package func bytes(of token: Int32, skipSpecialTokens: Bool) -> ArraySlice<UInt8>? {
         skipSpecialTokens && specialTokens.contains(token) ? nil : vocabulary.bytes(of: token)
     }
 }
