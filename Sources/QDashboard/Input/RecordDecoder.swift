@@ -104,6 +104,26 @@ enum RecordDecoder {
         return isError ? .failure : nil
     }
 
+    /// Whether such an address is one of the network's own.
+    static func isKnown(endpoint: String) -> Bool {
+        let path = endpoint.prefix { $0 != "?" && $0 != "#" }
+        return ((try? kind(ofEndpoint: String(path))) ?? nil) != nil
+    }
+
+    /// Whether a body shows by its keys that it is one of the network's own, wherever it came from.
+    static func isKnown(body: JSONValue) -> Bool {
+        guard let object = body.object, let shape = shape(object), shape != .failure else { return false }
+        return (try? BodyReader.read(shape, BodyFields(object, path: ""))) != nil
+    }
+
+    /// Whether a body says itself that it is an error.
+    static func isError(body: JSONValue) -> Bool {
+        guard let object = body.object else { return false }
+        let isRPC = ((try? BodyReader.rpcError(BodyFields(object, path: ""))) ?? nil) != nil
+        return isRPC || object["error"] != nil || object["status"]?.string == "offline"
+            || object["data_source"]?.string == "error"
+    }
+
     /// Nil for an address that is not known: the keys decide then.
     private static func kind(ofEndpoint endpoint: String) throws(Rejection) -> Snapshot.Kind? {
         let parts = endpoint.utf8.split(separator: UInt8(ascii: "/")).suffix(2).map { Substring($0) }
