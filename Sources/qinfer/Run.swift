@@ -22,7 +22,9 @@ struct Run: ParsableCommand {
     @Argument(help: "Directory of a Hugging Face checkpoint.")
     var model: String
 
-    @Option(parsing: .upToNextOption, help: ArgumentHelp("Recordings: JSON Lines.", valueName: "file"))
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Recordings: HAR, JSON Lines, bodies, .gz, folders.", valueName: "file"))
     var snapshots: [String]
 
     @Option(help: "Directory to write.")
