@@ -124,7 +124,7 @@ func timeline(_ snapshots: [Snapshot], limits: TimelineBuilder.Limits = .init())
                 $0.tick! += 5000
             }
         ),
-        (.clockBackwards, { $0.observedAt! -= 60 }),
+        (.clockBackwards, { $0.observedAt! -= 120 }),
     ]
 
     @Test(arguments: sequences.indices) func eachStepIsAFinding(index: Int) {

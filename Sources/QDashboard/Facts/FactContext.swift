@@ -71,22 +71,29 @@ struct FactContext {
     /// half of the window was watched.
     func tickRate(_ seconds: Double, endingAt end: Date) -> Double? {
         let from = end.addingTimeInterval(-seconds)
-        // The tick that was the newest one at `from` stands at the window's beginning.
         guard let last = ticks.lastIndex(where: { $0.at <= end }) else { return nil }
-        var first = last
-        while first > 0, ticks[first].at > from { first -= 1 }
-        let begin = max(ticks[first].at, from)
+        var (begin, advanced) = (end, 0.0)
+        var index = last
+        if ticks[last].at <= from {
+            begin = from
+        } else {
+            while index > 0, begin > from {
+                let (a, b) = (ticks[index - 1], ticks[index])
+                begin = max(b.at, from)
+                let pause = b.at.timeIntervalSince(a.at)
+                // What happened in a pause longer than the window says nothing about the window.
+                guard pause <= seconds else { break }
+                let step = Double(b.tick - a.tick)
+                let isJump = step > Double(TimelineBuilder.jumpTicks) + TimelineBuilder.jumpTicksPerSecond * pause
+                begin = max(a.at, from)
+                // Of a step across the window's beginning, the part inside.
+                if !isJump { advanced += pause > 0 ? step * b.at.timeIntervalSince(begin) / pause : step }
+                index -= 1
+            }
+        }
         let watched = end.timeIntervalSince(begin)
         guard watched >= seconds / 2 else { return nil }
-        var advanced = 0
-        for index in stride(from: last, to: first, by: -1) {
-            let (a, b) = (ticks[index - 1], ticks[index])
-            let step = b.tick - a.tick
-            let pause = b.at.timeIntervalSince(a.at)
-            let isJump = Double(step) > Double(TimelineBuilder.jumpTicks) + TimelineBuilder.jumpTicksPerSecond * pause
-            if !isJump { advanced += step }
-        }
-        return Double(advanced) / watched
+        return advanced / watched
     }
 
     /// Rates of the windows of the current epoch before the last one, one after the other.
@@ -118,14 +125,14 @@ struct FactContext {
     /// Logarithmic returns from hour to hour over the last day.
     func hourlyReturns() -> [Double] {
         let prices = series(86_400) { $0.priceUSD.flatMap { $0 > 0 ? $0 : nil } }
-        var last: (hour: Int, price: Double)?
-        var returns: [Double] = []
+        // The last price of each hour, hours counted back from now.
+        var hours: [(hour: Int, price: Double)] = []
         for (at, price) in prices {
             let hour = Int((now.timeIntervalSince(at) / 3600).rounded(.down))
-            if let before = last, before.hour == hour { continue }
-            if let before = last, before.hour == hour + 1 { returns.append(log(price / before.price)) }
-            last = (hour, price)
+            if hours.last?.hour == hour { hours.removeLast() }
+            hours.append((hour, price))
         }
+        let returns = zip(hours, hours.dropFirst()).filter { $0.hour == $1.hour + 1 }.map { log($1.price / $0.price) }
         return returns
     }
 }

@@ -18,7 +18,9 @@ enum RecordDecoder {
         guard let object = value.object else { throw Rejection("expected a JSON object, got \(value.kind)") }
         let record = BodyFields(object, path: "")
         let snapshot: Snapshot
-        if object["data_type"] != nil {
+        if object["custom_id"] != nil, object["body"]?["messages"] != nil {
+            throw Rejection("a row of an OpenAI batch: it holds a prompt and no snapshot")
+        } else if object["data_type"] != nil {
             snapshot = try analysisRequest(record)
         } else if let key = ["raw_payload", "payload", "body"].first(where: { object[$0] != nil }) {
             snapshot = try envelope(record, payloadKey: key)

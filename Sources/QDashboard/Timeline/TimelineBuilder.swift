@@ -238,6 +238,7 @@ public struct TimelineBuilder: Sendable {
         let ordered = spans.sorted { $0.value.from != $1.value.from ? $0.value.from < $1.value.from : $0.key < $1.key }
         for (a, b) in zip(ordered, ordered.dropFirst()) where b.value.from < a.value.to {
             let seconds = min(a.value.to, b.value.to).timeIntervalSince(b.value.from)
+            guard seconds > 0 else { continue }
             let names = [a.key, b.key].map { Quoting.quoted(timeline.recordings[$0]) }
             note(
                 .overlap, b.value.from, nil, seconds,
