@@ -117,6 +117,9 @@ struct Run: ParsableCommand {
         progress.finish()
         if let error = failure.withLock({ $0 }) { throw error }
         let counts = try files.close()
+        if reader.scrubbed.total > 0 {
+            note("\(reader.scrubbed.total) cookies, keys and wallet identities scrubbed from the recordings")
+        }
         try reader.requireRequests()
         try writer?.finish()
         return counts

@@ -103,7 +103,7 @@ public struct TimelineReport: Sendable {
         for definition in FactDefinition.all {
             guard let value = facts[definition.name] else { continue }
             let name = definition.name.padding(toLength: 30, withPad: " ", startingAt: 0)
-            let isPlain = definition.unit == "epoch" || definition.unit == "UTC"
+            let isPlain = ["epoch", "UTC", "0 or 1"].contains(definition.unit)
             lines.append("  \(name)\(value.words)" + (isPlain ? "" : " \(definition.unit)"))
         }
         return lines.joined(separator: "\n")
