@@ -28,12 +28,13 @@ let package = Package(
             name: "CHDF5", pkgConfig: "hdf5-serial", providers: [.apt(["libhdf5-dev"])]),
         .systemLibrary(
             name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Libraries. Arrows point one way: tools → QDashboard, Reporting → Runtime → CKernels.
         .target(
             name: "Runtime",
             dependencies: ["CKernels", "COpenBLAS", "CHDF5", "CPCRE2", crypto]),
-        .target(name: "QDashboard", dependencies: ["Runtime"]),
+        .target(name: "QDashboard", dependencies: ["Runtime", "CZlib"]),
         .target(
             name: "Reporting",
             dependencies: [

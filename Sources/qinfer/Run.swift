@@ -22,7 +22,9 @@ struct Run: ParsableCommand {
     @Argument(help: "Directory of a Hugging Face checkpoint.")
     var model: String
 
-    @Option(parsing: .upToNextOption, help: ArgumentHelp("Recordings: JSON Lines.", valueName: "file"))
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Recordings: HAR, JSON Lines, bodies, .gz, folders.", valueName: "file"))
     var snapshots: [String]
 
     @Option(help: "Directory to write.")
@@ -115,6 +117,9 @@ struct Run: ParsableCommand {
         progress.finish()
         if let error = failure.withLock({ $0 }) { throw error }
         let counts = try files.close()
+        if reader.scrubbed.total > 0 {
+            note("\(reader.scrubbed.total) cookies, keys and wallet identities scrubbed from the recordings")
+        }
         try reader.requireRequests()
         try writer?.finish()
         return counts

@@ -170,7 +170,9 @@ import Testing
     }
 
     @Test func otherFormatsAreNamed() throws {
-        #expect(try read(Data([0x1F, 0x8B, 8, 0, 0x0A])).only?.rejection?.reason.contains("gunzip") == true)
+        #expect(try read(Data([0x1F, 0x8B, 8, 0, 0x0A])).only?.rejection?.isTruncation == true)
+        #expect(try read(Data("PK\u{3}\u{4}".utf8)).only?.rejection?.reason.contains("ZIP") == true)
+        #expect(try read(Data("<!doctype html>".utf8)).only?.rejection?.reason.contains("HTML") == true)
         #expect(try read(Data([0xFF, 0xFE, 0x7B, 0])).only?.rejection?.reason.contains("UTF-16") == true)
         let random = try read(Data((0..<100_000).map { UInt8(truncatingIfNeeded: ($0 &* 7919) >> 3) }))
         #expect(random.allSatisfy { $0.rejection != nil })
@@ -181,7 +183,7 @@ import Testing
             #expect(throws: InputError.noFiles) { try RequestReader(paths: []) }
             let missing = folder.appending(path: "missing.jsonl").path
             #expect(throws: InputError.missing(path: missing)) { try RequestReader(paths: [missing]) }
-            #expect(throws: InputError.isDirectory(path: folder.path)) { try RequestReader(paths: [folder.path]) }
+            #expect(throws: InputError.emptyFolder(path: folder.path)) { try RequestReader(paths: [folder.path]) }
             let looped = folder.appending(path: "loop").path
             try FileManager.default.createSymbolicLink(atPath: looped, withDestinationPath: looped)
             #expect(throws: InputError.self) { try RequestReader(paths: [looped]) }

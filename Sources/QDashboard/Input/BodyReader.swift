@@ -137,6 +137,7 @@ enum BodyReader {
         let expected = 100 * Double(ticks - empty) / Double(ticks)
         if abs(100 * quality - expected) < 0.05, abs(quality - expected) >= 0.05 {
             snapshot.epochTickQualityPercent = 100 * quality
+            snapshot.qualityWasFraction = true
         }
     }
 }

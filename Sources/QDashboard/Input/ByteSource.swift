@@ -4,12 +4,20 @@ import Foundation
 protocol ByteSource: AnyObject {
     /// Fills as much of `buffer` as it can at once; 0 at the end.
     func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int
+
+    /// Why the bytes ended before they should have, in words. What was read before is good.
+    var damage: String? { get }
+}
+
+extension ByteSource {
+    var damage: String? { nil }
 }
 
 /// A file, read from beginning to end.
 final class FileSource: ByteSource {
     private let path: String
     private let descriptor: Int32
+    private(set) var bytesRead = 0
 
     /// Throws `InputError.missing`, `.isDirectory` or `.unreadable`.
     init(path: String) throws {
@@ -37,7 +45,10 @@ final class FileSource: ByteSource {
     func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         while true {
             let count = Foundation.read(descriptor, buffer.baseAddress, buffer.count)
-            if count >= 0 { return count }
+            if count >= 0 {
+                bytesRead += count
+                return count
+            }
             guard errno == EINTR else { throw Self.failure(path, "read") }
         }
     }

@@ -6,6 +6,8 @@ public enum InputError: WordedError, Equatable {
     case noFiles
     case missing(path: String)
     case isDirectory(path: String)
+    /// A folder without a file in it.
+    case emptyFolder(path: String)
     /// Opening or reading failed; `code` is errno, `message` the system's words for it.
     case unreadable(path: String, operation: String, code: Int32, message: String)
     /// Not one record of all the files could be used.
@@ -16,9 +18,12 @@ public enum InputError: WordedError, Equatable {
         case .noFiles:
             Wording("snapshots", "no file was given", advice: "name at least one file of recorded snapshots")
         case .missing(let path):
-            Wording(path, "no such file", advice: "check the path; folders are not searched")
+            Wording(path, "no such file", advice: "check the path")
         case .isDirectory(let path):
             Wording(path, "is a directory", expected: "a file", advice: "name the files in it, e.g. \(path)/*.jsonl")
+        case .emptyFolder(let path):
+            Wording(
+                path, "a folder without files", expected: "recordings in it", advice: "folders in it are not searched")
         case .unreadable(let path, let operation, let code, let message):
             Wording(path, "\(operation) failed: \(message) (errno \(code))")
         case .noRequests(let files, let rejected):

@@ -39,6 +39,12 @@ final class LineReader {
         return bytes(start..<min(end, start + count))
     }
 
+    /// All bytes that were read from the source and not given out, taken away from here. Only before the first `next`.
+    func takeBuffered() -> [UInt8] {
+        defer { skipAll() }
+        return Array(bytes(start..<end))
+    }
+
     func next() throws -> Line? {
         if !begun {
             begun = true

@@ -18,7 +18,9 @@ enum RecordDecoder {
         guard let object = value.object else { throw Rejection("expected a JSON object, got \(value.kind)") }
         let record = BodyFields(object, path: "")
         let snapshot: Snapshot
-        if object["data_type"] != nil {
+        if object["custom_id"] != nil, object["body"]?["messages"] != nil {
+            throw Rejection("a row of an OpenAI batch: it holds a prompt and no snapshot")
+        } else if object["data_type"] != nil {
             snapshot = try analysisRequest(record)
         } else if let key = ["raw_payload", "payload", "body"].first(where: { object[$0] != nil }) {
             snapshot = try envelope(record, payloadKey: key)
@@ -102,6 +104,26 @@ enum RecordDecoder {
         if stats.contains(where: { object[$0] != nil }) { return .dashboardStats }
         let isError = object["error"]?.string != nil || object["status"]?.string == "offline"
         return isError ? .failure : nil
+    }
+
+    /// Whether such an address is one of the network's own.
+    static func isKnown(endpoint: String) -> Bool {
+        let path = endpoint.prefix { $0 != "?" && $0 != "#" }
+        return ((try? kind(ofEndpoint: String(path))) ?? nil) != nil
+    }
+
+    /// Whether a body shows by its keys that it is one of the network's own, wherever it came from.
+    static func isKnown(body: JSONValue) -> Bool {
+        guard let object = body.object, let shape = shape(object), shape != .failure else { return false }
+        return (try? BodyReader.read(shape, BodyFields(object, path: ""))) != nil
+    }
+
+    /// Whether a body says itself that it is an error.
+    static func isError(body: JSONValue) -> Bool {
+        guard let object = body.object else { return false }
+        let isRPC = ((try? BodyReader.rpcError(BodyFields(object, path: ""))) ?? nil) != nil
+        return isRPC || object["error"] != nil || object["status"]?.string == "offline"
+            || object["data_source"]?.string == "error"
     }
 
     /// Nil for an address that is not known: the keys decide then.

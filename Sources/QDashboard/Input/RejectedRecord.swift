@@ -9,7 +9,12 @@ public struct RejectedRecord: Error, Sendable, Equatable {
     /// What is wrong, worded; text from the record is quoted and short.
     public let reason: String
 
-    public init(file: String, line: Int, reason: String) { (self.file, self.line, self.reason) = (file, line, reason) }
+    /// The file ends in the middle: what stood before was read.
+    public let isTruncation: Bool
+
+    public init(file: String, line: Int, reason: String, isTruncation: Bool = false) {
+        (self.file, self.line, self.reason, self.isTruncation) = (file, line, reason, isTruncation)
+    }
 
     /// `{"file":…,"line":…,"reason":…}`
     public var json: JSONValue {

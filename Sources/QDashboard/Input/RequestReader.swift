@@ -3,7 +3,8 @@ import Runtime
 
 /// Reads recordings, file after file, into the requests to answer, in constant memory.
 ///
-/// A file holds JSON Lines, one record a line, or one JSON object over several lines. A bad record is given out as a
+/// A file holds JSON Lines, one record a line, or one JSON object over several lines, or a HAR 1.2, each also as gzip; which
+/// one is seen from its content. A folder stands for the files in it, in the order of their names. A bad record is given out as a
 /// `RejectedRecord` and reading goes on; blank lines are skipped. Memory: one chunk of 64 kB, one record, and 8 bytes for
 /// each id that the input gives itself (that no two answers have the same).
 ///
@@ -21,6 +22,8 @@ public final class RequestReader {
         public var lineBytes = 1 << 20
         /// Of a file that is one JSON object over several lines.
         public var documentBytes = 16 << 20
+        /// Of one entry of a HAR, body included.
+        public var entryBytes = 64 << 20
 
         public init() {}
     }
@@ -29,6 +32,13 @@ public final class RequestReader {
     /// Requests and rejected records given out so far.
     public private(set) var accepted = 0
     public private(set) var rejected = 0
+    /// Entries of HAR files that are not about the network, and redirects.
+    public private(set) var aside = 0
+    /// What was taken out of the records so far.
+    public private(set) var scrubbed = Scrubbed()
+    /// Bytes of the files read so far, before decompression, and in all (pipes count as none).
+    public var bytesRead: Int { finishedBytes + (file?.bytesRead ?? 0) }
+    public let bytesInAll: Int
 
     private let limits: Limits
     /// What derived ids begin with, file by file.
@@ -36,7 +46,11 @@ public final class RequestReader {
     private let labelSet: Set<String>
     private var givenIDs: Set<UInt64> = []
     private var nextFile = 0
+    private var file: FileSource?
+    private var finishedBytes = 0
+    private var content: (any ByteSource)?
     private var lines: LineReader?
+    private var entries: HARScanner?
     /// No record of the current file was seen yet: it can still turn out to be one document.
     private var atFileStart = true
     /// Nothing of the current file was looked at yet.
@@ -47,14 +61,21 @@ public final class RequestReader {
     /// Throws `InputError.noFiles`, `.missing`, `.isDirectory` or `.unreadable`.
     public init(paths: [String], limits: Limits = Limits()) throws {
         guard !paths.isEmpty else { throw InputError.noFiles }
-        for path in paths {
+        var files: [String] = []
+        var bytes = 0
+        for path in try paths.flatMap(Self.files) {
             var status = stat()
             guard stat(path, &status) == 0 else { throw InputError.missing(path: path) }
-            if status.st_mode & S_IFMT == S_IFDIR { throw InputError.isDirectory(path: path) }
             // Opening a pipe here would disturb its writer; only what can be opened twice is tried.
-            if status.st_mode & S_IFMT == S_IFREG { _ = try FileSource(path: path) }
+            if status.st_mode & S_IFMT == S_IFREG {
+                _ = try FileSource(path: path)
+                bytes += Int(status.st_size)
+            }
+            files.append(path)
         }
-        self.paths = paths
+        let paths = files
+        self.paths = files
+        bytesInAll = bytes
         self.limits = limits
         labels = Self.labels(paths)
         labelSet = Set(labels)
@@ -64,20 +85,26 @@ public final class RequestReader {
     /// away meanwhile.
     public func next() throws -> Item? {
         while true {
+            if let entries {
+                if let item = try entry(entries) { return item }
+                continue
+            }
             guard let lines else {
                 guard try openNextFile() else { return nil }
                 continue
             }
             if formatIsOpen {
                 formatIsOpen = false
-                if let reason = try Self.unreadableFormat(lines) {
+                if let reason = try recogniseFormat(lines) {
                     self.lines = nil
                     return reject(0, reason)
                 }
+                continue
             }
             let isFirst = atFileStart
             guard let line = try lines.next() else {
                 self.lines = nil
+                if let damage = content?.damage { return reject(0, damage, isTruncation: true) }
                 if isFirst { return reject(0, "an empty file: no records in it") }
                 continue
             }
@@ -100,7 +127,11 @@ public final class RequestReader {
 
     private func openNextFile() throws -> Bool {
         guard nextFile < paths.count else { return false }
-        lines = LineReader(try FileSource(path: paths[nextFile]), lineLimit: limits.lineBytes)
+        finishedBytes += file?.bytesRead ?? 0
+        let file = try FileSource(path: paths[nextFile])
+        self.file = file
+        content = file
+        lines = LineReader(file, lineLimit: limits.lineBytes)
         nextFile += 1
         atFileStart = true
         formatIsOpen = true
@@ -145,7 +176,8 @@ public final class RequestReader {
 
     private func decoded(_ value: JSONValue, _ line: Int) -> Item {
         do throws(Rejection) {
-            let record = try RecordDecoder.decode(value)
+            var record = try RecordDecoder.decode(value)
+            scrub(&record.snapshot)
             let request = AnalysisRequest(
                 id: try id(record.givenID, line), ordinal: accepted, snapshot: record.snapshot,
                 origin: .init(file: paths[nextFile - 1], line: line), inputDigest: Digest.hex(canonical: value))
@@ -156,9 +188,30 @@ public final class RequestReader {
         }
     }
 
-    private func reject(_ line: Int, _ reason: String) -> Item {
+    private func reject(_ line: Int, _ reason: String, isTruncation: Bool = false) -> Item {
         rejected += 1
-        return .rejected(RejectedRecord(file: paths[nextFile - 1], line: line, reason: reason))
+        return .rejected(
+            RejectedRecord(
+                file: paths[nextFile - 1], line: line, reason: scrub(reason), isTruncation: isTruncation))
+    }
+
+    private func scrub(_ text: String) -> String {
+        let (text, identities, secrets) = Scrubber.scrub(text)
+        scrubbed.identities += identities
+        scrubbed.keys += secrets
+        return text
+    }
+
+    /// The snapshot's texts, without what must not leave the recording.
+    private func scrub(_ snapshot: inout Snapshot) {
+        snapshot.endpoint = snapshot.endpoint.map(scrub)
+        if let message = snapshot.failure?.message { snapshot.failure?.message = scrub(message) }
+        guard var health = snapshot.health else { return }
+        health.overall = health.overall.map(scrub)
+        health.tick = health.tick.map(scrub)
+        health.epoch = health.epoch.map(scrub)
+        health.duration = health.duration.map(scrub)
+        snapshot.health = health
     }
 
     private func id(_ given: String?, _ line: Int) throws(Rejection) -> String {
@@ -199,13 +252,83 @@ public final class RequestReader {
         return "not JSON: \(error.problem) (column \(error.column))"
     }
 
-    private static func unreadableFormat(_ lines: LineReader) throws -> String? {
-        let start = try lines.peek(2)
-        if start.elementsEqual([0x1F, 0x8B]) { return "gzip data, which is not read yet; unpack it first (gunzip)" }
-        if start.elementsEqual([0xFF, 0xFE]) || start.elementsEqual([0xFE, 0xFF]) {
-            return "UTF-16 text; expected UTF-8"
+    /// Looks at the first bytes, and puts the reader in place that they ask for. Words where there is none.
+    private func recogniseFormat(_ lines: LineReader) throws -> String? {
+        let start = try lines.peek(1024)
+        if start.starts(with: [0x1F, 0x8B]) {
+            guard !(content is GzipSource) else { return "gzip data within gzip data; unpack it first (gunzip)" }
+            guard let file, let unpacked = GzipSource(file, begun: lines.takeBuffered()) else {
+                return "no memory to unpack gzip data"
+            }
+            content = unpacked
+            self.lines = LineReader(unpacked, lineLimit: limits.lineBytes)
+            formatIsOpen = true
+            return nil
+        }
+        for (magic, name) in Self.foreign where start.starts(with: magic) {
+            return "\(name); expected JSON Lines, JSON, HAR, or one of them as gzip"
+        }
+        if HARScanner.recognises(start), let content {
+            entries = HARScanner(
+                RewoundSource(content, begun: lines.takeBuffered()), entryLimit: limits.entryBytes)
+            self.lines = nil
         }
         return nil
+    }
+
+    private static let foreign: [([UInt8], String)] = [
+        ([0xFF, 0xFE], "UTF-16 text"), ([0xFE, 0xFF], "UTF-16 text"), (Array("PK\u{3}\u{4}".utf8), "a ZIP archive"),
+        ([0x28, 0xB5, 0x2F, 0xFD], "zstd data"), ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "xz data"),
+        (Array("BZh".utf8), "bzip2 data"), (Array("%PDF".utf8), "a PDF"), (Array("SQLite format 3".utf8), "a database"),
+        (Array("<!".utf8), "HTML"), (Array("<html".utf8), "HTML"),
+    ]
+
+    /// The next entry of a HAR; nil where there is nothing to give out, or no more.
+    private func entry(_ scanner: HARScanner) throws -> Item? {
+        switch try scanner.next() {
+        case nil:
+            entries = nil
+            if let damage = content?.damage { return reject(0, damage, isTruncation: true) }
+        case .tooLong(let number, let length):
+            return reject(number, "an entry of \(length) bytes; expected at most \(limits.entryBytes)")
+        case .broken(let words):
+            entries = nil
+            return reject(0, words, isTruncation: true)
+        case .entry(let number, let bytes):
+            do {
+                let value = try bytes.withUnsafeBytes { try JSONValue(parsing: $0, place: "") }
+                switch try HAREntry.read(value, scrubbed: &scrubbed) {
+                case .record(let record): return decoded(record, number)
+                case .aside: aside += 1
+                }
+            } catch let error as JSONError {
+                return reject(number, "entry \(number) is not JSON: \(error.problem) (byte \(error.offset) of it)")
+            } catch let error as Rejection {
+                return reject(number, "entry \(number): \(error.reason)")
+            }
+        }
+        return nil
+    }
+
+    /// The files that a path stands for: itself, or those of the folder, without hidden ones and without its folders.
+    private static func files(_ path: String) throws -> [String] {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+            return [path]
+        }
+        let names: [String]
+        do {
+            names = try FileManager.default.contentsOfDirectory(atPath: path).filter { !$0.hasPrefix(".") }.sorted()
+        } catch {
+            throw InputError.unreadable(path: path, operation: "listing", code: EACCES, message: "\(error)")
+        }
+        let base = path.hasSuffix("/") ? path : path + "/"
+        let files = names.map { base + $0 }.filter {
+            var isFolder: ObjCBool = false
+            return FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder) && !isFolder.boolValue
+        }
+        guard !files.isEmpty else { throw InputError.emptyFolder(path: path) }
+        return files
     }
 
     private static func isBlank(_ bytes: UnsafeRawBufferPointer) -> Bool {

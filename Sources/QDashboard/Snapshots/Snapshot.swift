@@ -54,6 +54,8 @@ public struct Snapshot: Sendable, Equatable {
     public var emptyTicksInEpoch: Int?
     /// Share of the epoch's ticks so far that are not empty, 0–100.
     public var epochTickQualityPercent: Double?
+    /// The quality was served as a fraction, which the tick counts prove; it stands here as percent.
+    public var qualityWasFraction = false
     public var ticksInLast10000: Int?
     public var emptyTicksInLast10000: Int?
     /// The same share over the last 10 000 ticks, 0–100.

@@ -1,8 +1,10 @@
 /// Text from outside, made safe to stand in a message or a prompt.
 package enum Quoting {
     /// One line, without control, format, private or unassigned characters (line breaks, NUL, bidirectional overrides,
-    /// zero-width characters), runs of white space folded to one space, and no longer than `limit` characters.
+    /// zero-width characters), runs of white space folded to one space, and no longer than `limit` characters. Identities
+    /// and secrets are taken out first, while they can still be recognised.
     package static func plain(_ text: String, limit: Int) -> String {
+        let text = Scrubber.scrub(text).text
         var scalars = String.UnicodeScalarView()
         var pendingSpace = false
         // A character can be built of any number of scalars: the bound on scalars keeps a hostile one short too.

@@ -1,0 +1,273 @@
+import Foundation
+
+/// Makes a timeline of what readers give out, in memory that does not grow with the recording: points beyond `capacity`
+/// push out the oldest ones, findings beyond `findingsPerKind` are only counted.
+public struct TimelineBuilder: Sendable {
+    public struct Limits: Sendable {
+        /// Points kept: two weeks of three endpoints a minute.
+        public var capacity = 60_480
+        public var findingsPerKind = 100
+        public var gaps = 1000
+        public var sources = 256
+
+        public init() {}
+    }
+
+    /// A pause is a gap from this many seconds, and from this many usual intervals.
+    static let gapSeconds = 120.0
+    static let gapIntervals = 5.0
+    /// Tick numbers may run ahead this fast, and by this much at once, before a step counts as a jump. The fastest epochs
+    /// have 2.5 ticks a second.
+    static let jumpTicksPerSecond = 10.0
+    static let jumpTicks = 1000
+    /// An archive follows its network within this many ticks.
+    static let archiveTicks = 8000
+
+    private let limits: Limits
+    private var timeline = Timeline()
+    private var recording = -1
+    /// Of the current recording, source by source.
+    private var sources: [String: Last] = [:]
+    private var epochs: [Int: Snapshot] = [:]
+    /// Of the current recording, over all sources.
+    private var lastPoll: Date?
+
+    private struct Last {
+        /// Position of the source's newest point, counted from the first of all points.
+        var point: Int
+        var snapshot: Snapshot
+        var at: Date
+        /// The newest answer that was no failure.
+        var good: (snapshot: Snapshot, at: Date)?
+        var intervals: [Double] = []
+    }
+
+    public init(limits: Limits = Limits()) { self.limits = limits }
+
+    /// Adds the next item of a reader.
+    public mutating func add(_ item: RequestReader.Item) {
+        switch item {
+        case .request(let request): add(request.snapshot, origin: request.origin)
+        case .rejected(let record):
+            timeline.records += 1
+            note(
+                record.isTruncation ? .truncated : .unreadableRecord, nil,
+                .init(file: record.file, line: record.line), nil, record.reason)
+        }
+    }
+
+    public mutating func add(_ snapshot: Snapshot, origin: AnalysisRequest.Origin? = nil) {
+        let file = origin?.file ?? ""
+        if recording < 0 || timeline.recordings[recording] != file { begin(file) }
+        timeline.records += 1
+        let date = snapshot.observedAt ?? snapshot.reportedAt
+        for (kind, amount, detail) in Invariants.check(snapshot, at: date) { note(kind, date, origin, amount, detail) }
+        if snapshot.kind == .epochSummary, let epoch = snapshot.epoch {
+            epochs[epoch] = snapshot
+            return
+        }
+        guard let date else {
+            timeline.undated += 1
+            note(.undated, nil, origin, nil, "a record that says no time: left out of the timeline")
+            return
+        }
+        clock(date, origin)
+        place(snapshot, date, origin)
+    }
+
+    /// The timeline, its recordings merged by time. The builder must not be used further.
+    public mutating func finish() -> Timeline {
+        timeline.epochs = epochs.keys.sorted().compactMap { epochs[$0] }
+        let order = timeline.points.indices.sorted {
+            let (a, b) = (timeline.points[$0], timeline.points[$1])
+            return a.at != b.at ? a.at < b.at : $0 < $1
+        }
+        timeline.points = order.map { timeline.points[$0] }
+        trim(to: limits.capacity)
+        if timeline.recordings.count > 1 { compareRecordings() }
+        return timeline
+    }
+
+    private mutating func begin(_ file: String) {
+        timeline.recordings.append(file)
+        recording = timeline.recordings.count - 1
+        sources = [:]
+        lastPoll = nil
+    }
+
+    private mutating func clock(_ date: Date, _ origin: AnalysisRequest.Origin?) {
+        defer { lastPoll = date }
+        guard let lastPoll else { return }
+        let step = date.timeIntervalSince(lastPoll)
+        // Requests that run side by side are recorded in the order of their end.
+        guard step < -5 else { return }
+        if timeline.clockSteps.count < limits.gaps { timeline.clockSteps.append(.init(at: date, seconds: step)) }
+        note(.clockBackwards, date, origin, step, "the recorder's clock went back \(Invariants.short(-step)) s")
+    }
+
+    private mutating func place(_ snapshot: Snapshot, _ date: Date, _ origin: AnalysisRequest.Origin?) {
+        let source = snapshot.endpoint ?? snapshot.kind.rawValue
+        var bare = snapshot
+        bare.observedAt = nil
+        guard var last = sources[source] else {
+            if sources.count < limits.sources {
+                sources[source] = Last(
+                    point: append(snapshot, date, source, origin), snapshot: bare, at: date,
+                    good: snapshot.failure == nil ? (snapshot, date) : nil)
+            } else {
+                _ = append(snapshot, date, source, origin)
+            }
+            failure(snapshot, date, origin)
+            return
+        }
+        interval(from: last.at, to: date, &last, origin)
+        if bare == last.snapshot, last.point >= timeline.dropped {
+            let index = last.point - timeline.dropped
+            timeline.points[index].polls += 1
+            timeline.points[index].lastAt = max(timeline.points[index].lastAt, date)
+            timeline.folded += 1
+        } else {
+            failure(snapshot, date, origin)
+            if let good = last.good, snapshot.failure == nil { sequence(good, snapshot, date, origin) }
+            last.point = append(snapshot, date, source, origin)
+            last.snapshot = bare
+        }
+        if snapshot.failure == nil { last.good = (snapshot, date) }
+        last.at = date
+        sources[source] = last
+    }
+
+    private mutating func failure(_ snapshot: Snapshot, _ date: Date, _ origin: AnalysisRequest.Origin?) {
+        guard let failure = snapshot.failure else { return }
+        var words = failure.kind.rawValue.replacing("_", with: " ")
+        if let code = failure.code { words += " \(code)" }
+        if let message = failure.message { words += ": " + Quoting.quoted(message) }
+        note(.sourceFailure, date, origin, nil, words)
+    }
+
+    private mutating func interval(
+        from: Date, to: Date, _ last: inout Last, _ origin: AnalysisRequest.Origin?
+    ) {
+        let seconds = to.timeIntervalSince(from)
+        guard seconds > 0 else { return }
+        let usual = last.intervals.count >= 3 ? last.intervals.sorted()[last.intervals.count / 2] : 60
+        if seconds > max(Self.gapSeconds, Self.gapIntervals * usual) {
+            if timeline.gaps.count < limits.gaps { timeline.gaps.append(.init(from: from, to: to)) }
+            note(.gap, to, origin, seconds, "no poll for \(Invariants.short(seconds)) s")
+        } else {
+            if last.intervals.count == 15 { last.intervals.removeFirst() }
+            last.intervals.append(seconds)
+        }
+    }
+
+    /// A source's answer against its answer before.
+    private mutating func sequence(
+        _ before: (snapshot: Snapshot, at: Date), _ now: Snapshot, _ date: Date, _ origin: AnalysisRequest.Origin?
+    ) {
+        let old = before.snapshot
+        if let from = old.epoch, let to = now.epoch, to < from {
+            note(.epochBackwards, date, origin, Double(to - from), "epoch \(to) after epoch \(from)")
+            return
+        }
+        guard let fromTick = old.tick, let toTick = now.tick else { return }
+        let step = toTick - fromTick
+        if step < 0 {
+            note(.tickBackwards, date, origin, Double(step), "tick \(toTick) after tick \(fromTick)")
+            return
+        }
+        let moment = now.reportedAt ?? date
+        let seconds = max(moment.timeIntervalSince(old.reportedAt ?? before.at), 0)
+        let excess = Double(step) - Double(Self.jumpTicks) - Self.jumpTicksPerSecond * seconds
+        guard old.epoch == now.epoch else {
+            if excess > 0 {
+                note(
+                    .transitionJump, date, origin, Double(step),
+                    "\(step) tick numbers further in epoch \(now.epoch ?? 0)")
+            }
+            return
+        }
+        if let a = old.ticksInEpoch, let b = now.ticksInEpoch {
+            if b < a {
+                note(.countsBackwards, date, origin, Double(b - a), "\(b) ticks in the epoch after \(a)")
+                return
+            }
+            let leap = step - (b - a)
+            if leap > Self.archiveTicks {
+                note(
+                    .midEpochJump, date, origin, Double(leap),
+                    "\(leap) tick numbers left out within epoch \(now.epoch ?? 0)")
+                return
+            }
+        }
+        // Without an epoch in the bodies the calendar tells a transition.
+        let isBoundary =
+            now.epoch == nil
+            && EpochCalendar.epoch(at: moment)
+                != EpochCalendar.epoch(at: moment.addingTimeInterval(-seconds - Invariants.transitionGrace))
+        if excess > 0 {
+            note(
+                isBoundary ? .transitionJump : .midEpochJump, date, origin, Double(step),
+                "\(step) tick numbers further within \(Invariants.short(seconds)) s")
+        }
+    }
+
+    private mutating func append(
+        _ snapshot: Snapshot, _ date: Date, _ source: String, _ origin: AnalysisRequest.Origin?
+    ) -> Int {
+        timeline.points.append(
+            TimelinePoint(at: date, source: source, recording: recording, origin: origin, snapshot: snapshot))
+        // Twice the capacity, then half of it goes at once: a shift for each point would cost its square.
+        if timeline.points.count >= 2 * max(limits.capacity, 1) { trim(to: limits.capacity) }
+        return timeline.dropped + timeline.points.count - 1
+    }
+
+    private mutating func trim(to capacity: Int) {
+        let surplus = timeline.points.count - max(capacity, 1)
+        guard surplus > 0 else { return }
+        timeline.points.removeFirst(surplus)
+        timeline.dropped += surplus
+    }
+
+    /// Recordings of the same time: said, and where they cannot both be right, said too.
+    private mutating func compareRecordings() {
+        var spans: [Int: (from: Date, to: Date)] = [:]
+        for point in timeline.points {
+            let span = spans[point.recording]
+            spans[point.recording] = (span?.from ?? point.at, max(span?.to ?? point.lastAt, point.lastAt))
+        }
+        let ordered = spans.sorted { $0.value.from != $1.value.from ? $0.value.from < $1.value.from : $0.key < $1.key }
+        for (a, b) in zip(ordered, ordered.dropFirst()) where b.value.from < a.value.to {
+            let seconds = min(a.value.to, b.value.to).timeIntervalSince(b.value.from)
+            guard seconds > 0 else { continue }
+            let names = [a.key, b.key].map { Quoting.quoted(timeline.recordings[$0]) }
+            note(
+                .overlap, b.value.from, nil, seconds,
+                "\(names[0]) and \(names[1]) overlap by \(Invariants.short(seconds)) s")
+        }
+        // A body that a server made at one second is one body, whoever recorded it.
+        var made: [String: (index: Int, reported: Date)] = [:]
+        var contradictions: [(TimelinePoint, String)] = []
+        for (index, point) in timeline.points.enumerated() where point.snapshot.failure == nil {
+            guard let reported = point.snapshot.reportedAt else { continue }
+            let key = "\(point.source)\u{0}\(reported.timeIntervalSince1970)"
+            if let other = made[key].map({ timeline.points[$0.index] }), other.recording != point.recording {
+                var (a, b) = (other.snapshot, point.snapshot)
+                (a.observedAt, b.observedAt) = (nil, nil)
+                if a != b {
+                    contradictions.append((point, "two recordings differ on the body of \(Timestamp.text(reported))"))
+                }
+            } else {
+                made[key] = (index, reported)
+            }
+        }
+        for (point, words) in contradictions { note(.contradiction, point.at, point.origin, nil, words) }
+    }
+
+    private mutating func note(
+        _ kind: Finding.Kind, _ date: Date?, _ origin: AnalysisRequest.Origin?, _ amount: Double?, _ detail: String
+    ) {
+        timeline.findingCounts[kind, default: 0] += 1
+        guard timeline.findingCounts[kind]! <= limits.findingsPerKind else { return }
+        timeline.findings.append(Finding(kind, at: date, origin: origin, amount: amount, detail))
+    }
+}
