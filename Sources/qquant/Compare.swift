@@ -32,6 +32,9 @@ struct Compare: AsyncParsableCommand {
     @Option(help: "Tokens of a window, which starts without a past.")
     var window = 256
 
+    @Option(help: "The candidate's arithmetic: auto, as it runs; fp32, weights alone.")
+    var compute = "auto"
+
     @Option(help: "Threads. (default: all cores)")
     var threads: Int?
 
@@ -44,6 +47,9 @@ struct Compare: AsyncParsableCommand {
     func validate() throws {
         if let tokens, tokens < 2 { throw ValidationError("--tokens: expected at least 2, got \(tokens)") }
         guard window >= 2 else { throw ValidationError("--window: expected at least 2, got \(window)") }
+        guard ComputePrecision(rawValue: compute) != nil else {
+            throw ValidationError("--compute: expected auto or fp32, got \(compute)")
+        }
         if let threads, threads < 1 { throw ValidationError("--threads: expected at least 1, got \(threads)") }
     }
 
@@ -58,6 +64,7 @@ struct Compare: AsyncParsableCommand {
             options.window = window
             options.tokens = tokens
             options.threads = threads
+            options.precision = ComputePrecision(rawValue: compute)!
             let progress = Progress("windows", total: nil)
             let comparison = try await ModelComparison.run(
                 reference: exact, candidate: other.checkpoint,

@@ -14,7 +14,8 @@ public struct LayerComparison: Sendable, Equatable {
     /// Walks the decoder layer by layer, both models on the reference's activations: each figure is a layer's own
     /// error, with nothing of the layers before. Memory holds one layer of both.
     static func all(
-        reference: Checkpoint, candidate: Checkpoint, windows: [[Int32]], threads: Int?
+        reference: Checkpoint, candidate: Checkpoint, windows: [[Int32]], precision: ComputePrecision,
+        threads: Int?
     ) throws -> [LayerComparison] {
         let model = reference.configuration
         let compute = Compute(
@@ -24,7 +25,7 @@ public struct LayerComparison: Sendable, Equatable {
         let quantization = try candidate.quantization
         return try (0..<model.layers).flatMap { index -> [LayerComparison] in
             let exact = try DecoderWeights(reference, range: index..<index + 1, precision: .fp32, compute: compute)
-            let other = try DecoderWeights(candidate, range: index..<index + 1, precision: .auto, compute: compute)
+            let other = try DecoderWeights(candidate, range: index..<index + 1, precision: precision, compute: compute)
             let errors = probe.step(exact.layers[0], other.layers[0])
             return try zip(model.linearLayers(index), errors).map { layer, error in
                 let scheme = try quantization?.scheme(for: layer.module)

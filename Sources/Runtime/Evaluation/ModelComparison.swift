@@ -9,6 +9,8 @@ public struct ComparisonOptions: Sendable {
     public var tokens: Int?
     /// Windows over which the layers' outputs are compared.
     public var layerWindows = 2
+    /// How the candidate is computed: in fp32, quantized weights alone are judged.
+    public var precision = ComputePrecision.auto
     /// Threads; nil takes all cores.
     public var threads: Int?
 
@@ -38,8 +40,8 @@ public struct ModelComparison: Sendable {
                 place: "--text", tokens: min(text.count, options.tokens ?? text.count), needed: options.window)
         }
         let windows = (0..<count).map { Array(text[$0 * options.window..<($0 + 1) * options.window]) }
-        let exact = try LogitReader(reference, options)
-        let other = try LogitReader(candidate, options)
+        let exact = try LogitReader(reference, options, .auto)
+        let other = try LogitReader(candidate, options, options.precision)
         defer {
             exact.stop()
             other.stop()
@@ -57,7 +59,7 @@ public struct ModelComparison: Sendable {
             summary: DivergenceSummary(tokens),
             layers: try LayerComparison.all(
                 reference: reference, candidate: candidate, windows: Array(windows.prefix(options.layerWindows)),
-                threads: options.threads),
+                precision: options.precision, threads: options.threads),
             windows: count)
     }
 
@@ -90,10 +92,11 @@ private final class LogitReader: EngineObserver {
     private let rows = Mutex<[Float]>([])
     private let engine = Mutex<Engine?>(nil)
 
-    init(_ checkpoint: Checkpoint, _ options: ComparisonOptions) throws {
+    init(_ checkpoint: Checkpoint, _ options: ComparisonOptions, _ precision: ComputePrecision) throws {
         var engineOptions = EngineOptions()
         engineOptions.stages = 1
         engineOptions.threadsPerStage = options.threads
+        engineOptions.precision = precision
         let made = try Engine(checkpoint, tokenizer: nil, options: engineOptions, observer: self)
         engine.withLock { $0 = made }
     }
