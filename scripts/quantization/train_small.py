@@ -19,7 +19,7 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 LIMIT = 12_000_000  # characters
-WINDOW, BATCH, VOCABULARY = 256, 16, 4096
+WINDOW, BATCH, VOCABULARY = 128, 8, 4096
 
 
 def texts():
