@@ -8,7 +8,7 @@ RUN     ?= Reports/demo
 BIN     := .build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test test-arm64 parity engine peers shape-model lint format clean
+.PHONY: help setup build model quantize infer bench demo test test-arm64 parity interop engine peers quantization-report shape-model lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ parity: model ## Prove SmolLM2's tokens, logits, traces and files against transf
 	$(PARITY)/smollm2_transformers.py $(BIN)/qinfer $(MODEL)
 	$(PARITY)/quantized_logits.py $(BIN)/qquant $(BIN)/qinfer $(MODEL)
 
+interop: quantize ## Prove exported GGUF files against llama.cpp
+	@scripts/python-env.sh .cache/quantization torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 gguf==0.19.0 \
+		safetensors numpy llama-cpp-python==0.3.36
+	.cache/quantization/bin/python Tests/Interop/gguf_export.py $(BIN)/qquant $(OUTPUT)
+
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT)
 
@@ -59,6 +64,15 @@ PEERS_PYTHON := .cache/peers/bin/python
 peers: model ## Measure llama.cpp and ours side by side, into Reports/peers.md (PEERS="MODEL…")
 	@scripts/python-env.sh .cache/peers gguf==0.19.0 numpy
 	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(MODEL))
+
+SMALL := .cache/small-llama
+quantization-report: model ## Set our quantization beside llama.cpp's, into Reports/quantization.md
+	@scripts/python-env.sh .cache/quantization torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 gguf==0.19.0 \
+		safetensors numpy llama-cpp-python==0.3.36
+	@[ -f $(SMALL)/model.safetensors ] || .cache/quantization/bin/python scripts/quantization/train_small.py $(SMALL)
+	.cache/quantization/bin/python scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md 8192 \
+		"SmolLM2-135M-Instruct=$(MODEL)=$(SMALL)/held-out.txt" \
+		"A small Llama in full precision=$(SMALL)=$(SMALL)/held-out.txt"
 
 shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, for speed and memory
 	@python3 scripts/peers/shape_model.py models/shape-1.5B
