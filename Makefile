@@ -70,7 +70,7 @@ quantization-report: model ## Set our quantization beside llama.cpp's, into Repo
 	@scripts/python-env.sh .cache/quantization torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 gguf==0.19.0 \
 		safetensors numpy llama-cpp-python==0.3.36
 	@[ -f $(SMALL)/model.safetensors ] || .cache/quantization/bin/python scripts/quantization/train_small.py $(SMALL)
-	.cache/quantization/bin/python scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md 8192 \
+	.cache/quantization/bin/python scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md $(or $(TOKENS),8192) \
 		"SmolLM2-135M-Instruct=$(MODEL)=$(SMALL)/held-out.txt" \
 		"A small Llama in full precision=$(SMALL)=$(SMALL)/held-out.txt"
 

@@ -66,7 +66,7 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
 
     /// Writes the values of whole blocks to `out`, in fp32 and in ggml's order of operations. A block of 32 holds a
     /// scale in fp16 and, in Q4_1, a minimum; byte i of the nibbles holds element i below and element i+16 above.
-    func dequantize(_ bytes: UnsafeRawBufferPointer, into out: UnsafeMutableBufferPointer<Float>) {
+    package func dequantize(_ bytes: UnsafeRawBufferPointer, into out: UnsafeMutableBufferPointer<Float>) {
         precondition(out.count % blockSize == 0 && bytes.count == out.count / blockSize * blockBytes)
         guard let source = bytes.baseAddress, let target = out.baseAddress else { return }
         func half(_ offset: Int) -> Float {
