@@ -52,10 +52,13 @@ parity: model ## Prove SmolLM2's tokens, logits, traces and files against transf
 	$(PARITY)/smollm2_transformers.py $(BIN)/qinfer $(MODEL)
 	$(PARITY)/quantized_logits.py $(BIN)/qquant $(BIN)/qinfer $(MODEL)
 
-interop: quantize ## Prove exported GGUF files against llama.cpp
-	@scripts/python-env.sh .cache/quantization torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 gguf==0.19.0 \
-		safetensors numpy llama-cpp-python==0.3.36
-	.cache/quantization/bin/python Tests/Interop/gguf_export.py $(BIN)/qquant $(OUTPUT)
+QUANTIZATION_PYTHON := .cache/quantization/bin/python
+QUANTIZATION_PACKAGES := torch==2.13.0 transformers==5.23.0 compressed-tensors==0.20.0 tokenizers==0.23.3 \
+	gguf==0.19.0 safetensors numpy llama-cpp-python==0.3.36
+interop: quantize ## Prove exported GGUF files by llama.cpp, and llm-compressor's conventions
+	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
+	$(QUANTIZATION_PYTHON) Tests/Interop/gguf_export.py $(BIN)/qquant $(OUTPUT)
+	$(QUANTIZATION_PYTHON) Tests/Interop/llm_compressor.py $(BIN)/qquant
 
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT)
@@ -67,10 +70,9 @@ peers: model ## Measure llama.cpp and ours side by side, into Reports/peers.md (
 
 SMALL := .cache/small-llama
 quantization-report: model ## Set our quantization beside llama.cpp's, into Reports/quantization.md
-	@scripts/python-env.sh .cache/quantization torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 gguf==0.19.0 \
-		safetensors numpy llama-cpp-python==0.3.36
-	@[ -f $(SMALL)/model.safetensors ] || .cache/quantization/bin/python scripts/quantization/train_small.py $(SMALL)
-	.cache/quantization/bin/python scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md $(or $(TOKENS),8192) \
+	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
+	@[ -f $(SMALL)/model.safetensors ] || $(QUANTIZATION_PYTHON) scripts/quantization/train_small.py $(SMALL)
+	$(QUANTIZATION_PYTHON) scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md $(or $(TOKENS),8192) \
 		"SmolLM2-135M-Instruct=$(MODEL)=$(SMALL)/held-out.txt" \
 		"A small Llama in full precision=$(SMALL)=$(SMALL)/held-out.txt"
 
