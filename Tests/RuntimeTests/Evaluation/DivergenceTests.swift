@@ -33,10 +33,11 @@ import Testing
     }
 
     @Test func summary() {
-        let tokens = (0..<1000).map { index in
-            TokenDivergence(
-                divergence: Double(index), sameTop: index % 4 != 0, deltaP: index % 2 == 0 ? 0.1 : -0.1,
-                referenceLoss: 2, candidateLoss: 2.5)
+        let tokens = (0..<1000).map { (index: Int) -> TokenDivergence in
+            let deltaP: Double = index % 2 == 0 ? 0.1 : -0.1
+            return TokenDivergence(
+                divergence: Double(index), sameTop: index % 4 != 0, deltaP: deltaP, referenceLoss: 2,
+                candidateLoss: 2.5)
         }
         let summary = DivergenceSummary(tokens)
         #expect(summary.tokens == 1000)
