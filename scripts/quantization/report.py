@@ -116,8 +116,8 @@ def main(qquant, report, tokens, models):
         lines += section(qquant, tokens, name, model, text)
         if "SmolLM2" in name:
             lines += ["SmolLM2 as imported comes from a Q4_1 file: its weights sit on a 4-bit asymmetric grid of 32 "
-                      "columns already, which flatters int4 asymmetric g32 (and Q4_K_M's falls back to Q5_0 there, "
-                      "since 576 columns are no multiple of 256). Judge int4 on g64 here, and on the model below.", ""]
+                      "columns already, so a method that finds that grid again looks better than it is. Judge int4 on "
+                      "g64 here. 576 columns are no multiple of 256: much of Q4_K_M falls back to Q5_0.", ""]
     Path(report).write_text("\n".join(lines))
 
 
