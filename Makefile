@@ -8,7 +8,7 @@ RUN     ?= Reports/demo
 BIN     := .build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test test-arm64 parity engine peers shape-model lint format clean
+.PHONY: help setup build model quantize infer bench demo test test-arm64 parity interop engine peers quantization-report shape-model lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,14 @@ parity: model ## Prove SmolLM2's tokens, logits, traces and files against transf
 	$(PARITY)/smollm2_transformers.py $(BIN)/qinfer $(MODEL)
 	$(PARITY)/quantized_logits.py $(BIN)/qquant $(BIN)/qinfer $(MODEL)
 
+QUANTIZATION_PYTHON := .cache/quantization/bin/python
+QUANTIZATION_PACKAGES := torch==2.13.0 transformers==5.23.0 compressed-tensors==0.20.0 tokenizers==0.23.3 \
+	gguf==0.19.0 safetensors numpy llama-cpp-python==0.3.36
+interop: quantize ## Prove exported GGUF files by llama.cpp, and llm-compressor's conventions
+	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
+	$(QUANTIZATION_PYTHON) Tests/Interop/gguf_export.py $(BIN)/qquant $(OUTPUT)
+	$(QUANTIZATION_PYTHON) Tests/Interop/llm_compressor.py $(BIN)/qquant
+
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT)
 
@@ -59,6 +67,14 @@ PEERS_PYTHON := .cache/peers/bin/python
 peers: model ## Measure llama.cpp and ours side by side, into Reports/peers.md (PEERS="MODEL…")
 	@scripts/python-env.sh .cache/peers gguf==0.19.0 numpy
 	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(MODEL))
+
+SMALL := .cache/small-llama
+quantization-report: model ## Set our quantization beside llama.cpp's, into Reports/quantization.md
+	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
+	@[ -f $(SMALL)/model.safetensors ] || $(QUANTIZATION_PYTHON) scripts/quantization/train_small.py $(SMALL)
+	$(QUANTIZATION_PYTHON) scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md $(or $(TOKENS),8192) \
+		"SmolLM2-135M-Instruct=$(MODEL)=$(SMALL)/held-out.txt" \
+		"A small Llama in full precision=$(SMALL)=$(SMALL)/held-out.txt"
 
 shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, for speed and memory
 	@python3 scripts/peers/shape_model.py models/shape-1.5B

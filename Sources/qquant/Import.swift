@@ -7,7 +7,8 @@ struct Import: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Turn a GGUF file into a Hugging Face directory.",
         discussion: """
-            Reads GGUF v2 and v3 with F32, F16, BF16, Q8_0, Q4_0 and Q4_1 tensors.
+            Reads GGUF v2 and v3 with F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1,
+            Q4_K, Q5_K and Q6_K tensors.
 
             EXAMPLES
               qquant import SmolLM2-135M-Instruct.Q4_1.gguf --output models/SmolLM2

@@ -5,7 +5,7 @@ import Testing
 @Suite struct UsageTests {
     static let commands: [(tool: String, command: [String])] = [
         ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]),
-        ("qquant", ["dequantize"]),
+        ("qquant", ["dequantize"]), ("qquant", ["compare"]), ("qquant", ["export"]),
         ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]),
         ("qinfer", ["tokenize"]),
         ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]),

@@ -18,19 +18,44 @@ public struct GGUFImport: Sendable {
     public init(url: URL, dtype: DType = .f16) throws {
         precondition(dtype.isSupportedFloat)
         let file = try GGUFFile(url: url)
-        self.file = file
-        self.dtype = dtype
         let settings = try GGUFConfiguration(file, dtype: dtype)
-        configuration = try ModelConfiguration(
+        let configuration = try ModelConfiguration(
             Settings(.object(settings.config), place: file.path),
             generation: Settings(.object(settings.generation), place: file.path))
         let tokenizer = try GGUFTokenizer(
             file, vocabulary: configuration.vocabulary, contextLength: configuration.contextLength)
-        notes = tokenizer.notes
-        documents = [
-            ("config.json", settings.config), ("generation_config.json", settings.generation),
-            ("tokenizer.json", tokenizer.tokenizer), ("tokenizer_config.json", tokenizer.configuration),
-        ]
+        try self.init(
+            file, configuration, dtype: dtype, notes: tokenizer.notes,
+            documents: [
+                ("config.json", settings.config), ("generation_config.json", settings.generation),
+                ("tokenizer.json", tokenizer.tokenizer), ("tokenizer_config.json", tokenizer.configuration),
+            ])
+    }
+
+    /// Reads the file as a version of `reference`, whose configuration it takes: for files without a vocabulary, and
+    /// for comparisons. The result has no tokenizer. Throws as `init(url:dtype:)`, and where the tensors are not the
+    /// reference's.
+    package init(url: URL, as reference: Checkpoint, dtype: DType) throws {
+        precondition(dtype.isSupportedFloat)
+        var config = reference.configurationJSON
+        config["quantization_config"] = nil
+        config["torch_dtype"] = nil
+        config["dtype"] = dtype.torchName.map(JSONValue.string)
+        let file = try GGUFFile(url: url)
+        try self.init(
+            file, try ModelConfiguration(Settings(.object(config), place: file.path), generation: nil), dtype: dtype,
+            notes: [], documents: [("config.json", config)])
+    }
+
+    private init(
+        _ file: GGUFFile, _ configuration: ModelConfiguration, dtype: DType, notes: [String],
+        documents: [(name: String, value: JSONObject)]
+    ) throws {
+        self.file = file
+        self.configuration = configuration
+        self.dtype = dtype
+        self.notes = notes
+        self.documents = documents
         tensors = file.tensors.filter { $0.name != "rope_freqs.weight" }.map { source in
             let name = Self.name(source.name) ?? source.name
             return (source, TensorInfo(name: name, dtype: dtype, shape: source.shape)!)

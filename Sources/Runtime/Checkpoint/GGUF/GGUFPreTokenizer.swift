@@ -8,7 +8,8 @@ struct GGUFPreTokenizer {
     /// Where the file does not say.
     let addsBOS: Bool
 
-    static let known = "default, gpt-2, smollm, llama-bpe, llama3, llama-v3, qwen2, deepseek-r1-qwen"
+    static let names = ["default", "gpt-2", "smollm", "llama-bpe", "llama3", "llama-v3", "qwen2", "deepseek-r1-qwen"]
+    static var known: String { names.joined(separator: ", ") }
 
     init?(named name: String) {
         switch name {
