@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import QDashboard
 import Runtime
-import Synchronization
 import ToolSupport
 
 struct Run: ParsableCommand {
@@ -10,7 +9,9 @@ struct Run: ParsableCommand {
         abstract: "Answer recorded snapshots.",
         discussion: """
             Writes results.jsonl (the answers, the same bytes in every run),
-            timings.jsonl and rejected.jsonl. Status 2: records were rejected.
+            timings.jsonl, rejected.jsonl, the ledger run.sqlite, record.json and
+            proofs.jsonl for qinfer verify, metrics.prom. Status 2: records were
+            rejected.
 
             EXAMPLES
               qinfer run models/SmolLM2 --snapshots Datasets/recorded/*.jsonl \\
@@ -37,11 +38,22 @@ struct Run: ParsableCommand {
     @Option(help: "How this node is called in the answers.")
     var nodeID = "qubic-node-001"
 
+    @Option(
+        help: ArgumentHelp(
+            "This node's Ed25519 key, made where there is none. (default: a new key for the run)", valueName: "file"))
+    var signingKey: String?
+
     @Option(help: ArgumentHelp("Write activations of all requests to this HDF5 file.", valueName: "FILE.h5"))
     var trace: String?
 
     @Option(help: "What the trace holds: logits, residuals, full.")
     var traceLevel = TraceLevel.residuals
+
+    @Option(help: "on: requests end at their class's deadline (see README).")
+    var deadlines = Deadlines.off
+
+    @Option(help: "ANALYSIS (high, 30 s), PREDICTION (medium, 60 s), ORACLE (high, 45 s).")
+    var taskClass = TaskClass.analysis
 
     @Flag(help: "Go on with a run that was interrupted.")
     var resume = false
@@ -71,9 +83,13 @@ struct Run: ParsableCommand {
         let digest = try checkpoint.digest()
         let prompt = try PromptLibrary(directory: URL(fileURLWithPath: prompts)).analysis(language: language)
             .prepared(for: ChatTemplate(directory: directory, override: engine.chatTemplate))
-        let files = try RunOutput(
+        let configuration = RunConfiguration(
+            modelDigest: digest, prompt: prompt, model: directory, nodeID: nodeID, options: engine.options,
+            task: "analysis")
+        let key = try signingKey.map { try NodeKey(file: URL(fileURLWithPath: $0)) } ?? NodeKey()
+        let ledger = try RunLedger(
             directory: URL(fileURLWithPath: output), existing: resume ? .resume : force ? .overwrite : .refuse,
-            modelDigest: digest, promptDigest: prompt.prompt.digest, nodeID: nodeID)
+            configuration: configuration, nodeID: nodeID)
         let writer = try trace.map {
             try Trace(
                 url: URL(fileURLWithPath: $0), level: traceLevel, model: checkpoint.configuration,
@@ -82,43 +98,19 @@ struct Run: ParsableCommand {
         let runner = try Engine(
             checkpoint, tokenizer: Tokenizer(directory: directory), options: engine.options, trace: writer)
         defer { runner.stop() }
-        let run = SnapshotRun(engine: runner, prompt: prompt, modelDigest: digest, nodeID: nodeID)
-        let done = Set(files.resumedIDs)
-        let failure = Mutex<(any Error)?>(nil)
+        let run = SnapshotRun(
+            engine: runner, prompt: prompt, modelDigest: digest, nodeID: nodeID,
+            urgency: deadlines == .on ? taskClass : nil)
         let progress = Progress("answers", total: nil)
-        try run.run(inFlight: engine.batch * 2, traced: trace != nil) {
-            while let item = try reader.next() {
-                if let error = failure.withLock({ $0 }) { throw error }
-                switch item {
-                case .rejected(let record): try files.reject(record, before: reader.accepted)
-                case .request(let request) where done.contains(request.id): try files.skip(request.ordinal)
-                case .request(let request): return request
-                }
-            }
-            return nil
-        } finished: { outcome in
-            do {
-                switch outcome.result {
-                case .success(let (answer, timing, _)):
-                    try files.submit(answer, timing: timing, at: outcome.request.ordinal)
-                case .failure(let error):
-                    let origin = outcome.request.origin
-                    try files.reject(
-                        RejectedRecord(file: origin.file, line: origin.line, reason: "\(error)"),
-                        at: outcome.request.ordinal)
-                }
-                progress.update(files.counts.answers)
-            } catch {
-                failure.withLock { $0 = $0 ?? error }
-            }
-        }
-        progress.finish()
-        if let error = failure.withLock({ $0 }) { throw error }
-        let counts = try files.close()
-        try reader.requireRequests()
+        defer { progress.finish() }
+        let counts = try LedgeredRun(run: run, ledger: ledger, inFlight: engine.batch * 2)
+            .answerAll(reader, traced: trace != nil) { progress.update($0.answers) }
         try writer?.finish()
+        try RunRecord.write(directory: URL(fileURLWithPath: output), configuration: configuration) { _ in key }
         return counts
     }
 }
 
 extension Language: ExpressibleByArgument {}
+extension Deadlines: ExpressibleByArgument {}
+extension TaskClass: ExpressibleByArgument {}

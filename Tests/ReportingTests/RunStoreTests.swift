@@ -132,7 +132,7 @@ struct RunStoreTests {
                 try DatabaseQueue(path: url.path).write { try $0.execute(sql: sql) }
                 return url
             }
-            #expect(said(try changed("newer.sqlite", "PRAGMA user_version = 2")).contains("expected version 1, got 2"))
+            #expect(said(try changed("newer.sqlite", "PRAGMA user_version = 3")).contains("expected version 2, got 3"))
             #expect(
                 said(try changed("altered.sqlite", "ALTER TABLE runs DROP COLUMN finished_at")).contains("other tables")
             )

@@ -171,6 +171,13 @@ struct SequenceState {
         }
     }
 
+    /// Ends it here: the text in the making stays as far as it came. For when nothing of it is on its way.
+    mutating func expire() {
+        guard !isFinished else { return }
+        if let writing, case .generate(let name, _, _) = program[step] { finish(writing, name, .timeout) }
+        isFinished = true
+    }
+
     private mutating func finish(_ text: Writing, _ name: String, _ reason: FinishReason) {
         var text = text
         text.text += text.decoder?.finish() ?? ""
