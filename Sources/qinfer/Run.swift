@@ -21,7 +21,7 @@ struct Run: ParsableCommand {
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")
-    var model: String
+    var model: String?
 
     @Option(parsing: .upToNextOption, help: ArgumentHelp("Recordings: JSON Lines.", valueName: "file"))
     var snapshots: [String]
@@ -55,6 +55,17 @@ struct Run: ParsableCommand {
     @Option(help: "ANALYSIS (high, 30 s), PREDICTION (medium, 60 s), ORACLE (high, 45 s).")
     var taskClass = TaskClass.analysis
 
+    @Option(help: ArgumentHelp("Have so many replicas answer, and vote: 3 or more.", valueName: "count"))
+    var consensus: Int?
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Have these checkpoints answer, and vote: 3 or more.", valueName: "dir"))
+    var consensusModels: [String] = []
+
+    @Option(help: "Share of the replicas that must agree, 0 to 1.")
+    var consensusThreshold = ConsensusRun.defaultThreshold
+
     @Flag(help: "Go on with a run that was interrupted.")
     var resume = false
 
@@ -64,6 +75,20 @@ struct Run: ParsableCommand {
     @OptionGroup var engine: EngineFlags
 
     func validate() throws {
+        guard (model == nil) != consensusModels.isEmpty else {
+            throw ValidationError("give either a checkpoint or --consensus-models")
+        }
+        let count = consensusModels.isEmpty ? consensus : consensusModels.count
+        if let count, count < ConsensusRun.fewestReplicas {
+            throw ValidationError("a vote needs at least \(ConsensusRun.fewestReplicas) replicas, got \(count)")
+        }
+        if consensus != nil && !consensusModels.isEmpty {
+            throw ValidationError("give either --consensus or --consensus-models")
+        }
+        guard (0...1).contains(consensusThreshold) else {
+            throw ValidationError("--consensus-threshold: expected 0 to 1, got \(consensusThreshold)")
+        }
+        if count != nil && trace != nil { throw ValidationError("--trace takes one run, not several replicas") }
         if resume && force { throw ValidationError("give either --resume or --force") }
         if resume && trace != nil {
             throw ValidationError("--trace cannot go on with --resume: a trace is written whole")
@@ -71,42 +96,38 @@ struct Run: ParsableCommand {
     }
 
     func run() throws {
-        let counts = try reportingErrors { try answerAll() }
-        note("\(counts.answers) answered, \(counts.rejected) rejected: \(output)/results.jsonl")
+        let counts = try reportingErrors { try replicas.isEmpty ? answerOnce() : answerByConsensus() }
         if counts.rejected > 0 { throw ExitCode.doneWithRejections }
     }
 
-    private func answerAll() throws -> RunOutput.Counts {
-        let directory = URL(fileURLWithPath: model)
-        let reader = try RequestReader(paths: snapshots)
-        let checkpoint = try Checkpoint(directory: directory)
-        let digest = try checkpoint.digest()
-        let prompt = try PromptLibrary(directory: URL(fileURLWithPath: prompts)).analysis(language: language)
-            .prepared(for: ChatTemplate(directory: directory, override: engine.chatTemplate))
-        let configuration = RunConfiguration(
-            modelDigest: digest, prompt: prompt, model: directory, nodeID: nodeID, options: engine.options,
-            task: "analysis")
-        let key = try signingKey.map { try NodeKey(file: URL(fileURLWithPath: $0)) } ?? NodeKey()
-        let ledger = try RunLedger(
-            directory: URL(fileURLWithPath: output), existing: resume ? .resume : force ? .overwrite : .refuse,
-            configuration: configuration, nodeID: nodeID)
-        let writer = try trace.map {
-            try Trace(
-                url: URL(fileURLWithPath: $0), level: traceLevel, model: checkpoint.configuration,
-                attributes: ["model": directory.lastPathComponent, "model_digest": digest], force: force)
+    private func answerOnce() throws -> RunOutput.Counts {
+        let counts = try answerAll(model: model!, output: URL(fileURLWithPath: output), node: nodeID, key: signingKey)
+        note("\(counts.answers) answered, \(counts.rejected) rejected: \(output)/results.jsonl")
+        return counts
+    }
+
+    /// The models of the replicas; empty without a vote.
+    private var replicas: [String] {
+        consensusModels.isEmpty ? consensus.map { Array(repeating: model!, count: $0) } ?? [] : consensusModels
+    }
+
+    /// One replica after the other, so that only one model is in memory.
+    private func answerByConsensus() throws -> RunOutput.Counts {
+        let folder = URL(fileURLWithPath: output)
+        var counts = RunOutput.Counts()
+        var nodes: [(node: String, folder: URL)] = []
+        for (index, model) in replicas.enumerated() {
+            let name = "\(nodeID)-\(index + 1)"
+            nodes.append((name, folder.appending(path: "replica-\(index + 1)")))
+            let own = try answerAll(
+                model: model, output: nodes[index].folder, node: name, key: signingKey.map { "\($0)-\(index + 1)" })
+            note("\(name): \(own.answers) answered, \(own.rejected) rejected")
+            counts.rejected = max(counts.rejected, own.rejected)
         }
-        let runner = try Engine(
-            checkpoint, tokenizer: Tokenizer(directory: directory), options: engine.options, trace: writer)
-        defer { runner.stop() }
-        let run = SnapshotRun(
-            engine: runner, prompt: prompt, modelDigest: digest, nodeID: nodeID,
-            urgency: deadlines == .on ? taskClass : nil)
-        let progress = Progress("answers", total: nil)
-        defer { progress.finish() }
-        let counts = try LedgeredRun(run: run, ledger: ledger, inFlight: engine.batch * 2)
-            .answerAll(reader, traced: trace != nil) { progress.update($0.answers) }
-        try writer?.finish()
-        try RunRecord.write(directory: URL(fileURLWithPath: output), configuration: configuration) { _ in key }
+        let summary = try ConsensusRun.write(nodes, threshold: consensusThreshold, to: folder)
+        note(
+            "\(summary.reached) of \(summary.requests) by consensus, \(summary.unanimous) unanimously: "
+                + "\(output)/consensus.jsonl")
         return counts
     }
 }
