@@ -21,7 +21,7 @@ extension Run {
         let runner = try Engine(
             checkpoint, tokenizer: Tokenizer(directory: directory), options: engine.options, trace: writer)
         defer { runner.stop() }
-        let configuration = RunConfiguration(
+        let configuration = AnswerConfiguration(
             modelDigest: digest, prompt: prompt, model: directory, nodeID: node, options: engine.options,
             task: deadlines == .on ? "analysis, \(taskClass.rawValue)" : "analysis")
         // Last: it empties what is to be written anew.

@@ -29,7 +29,7 @@ public struct RunRecord: Sendable, Equatable {
     public static let fileName = "record.json"
     public static let proofsName = "proofs.jsonl"
 
-    public let configuration: RunConfiguration
+    public let configuration: AnswerConfiguration
     public let answers: Int
     public let root: String
     public let nodes: [Node]
@@ -39,7 +39,7 @@ public struct RunRecord: Sendable, Equatable {
     /// Throws `RecordError`, `FileWriteError`.
     @discardableResult
     public static func write(
-        directory: URL, configuration: RunConfiguration, key: (_ node: String) throws -> NodeKey
+        directory: URL, configuration: AnswerConfiguration, key: (_ node: String) throws -> NodeKey
     ) throws -> RunRecord {
         let results = directory.appending(path: "results.jsonl")
         let answers = try RecordFile.lines(results).enumerated().map { index, line in
@@ -93,7 +93,7 @@ public struct RunRecord: Sendable, Equatable {
         ])
     }
 
-    init(configuration: RunConfiguration, answers: Int, root: String, nodes: [Node]) {
+    init(configuration: AnswerConfiguration, answers: Int, root: String, nodes: [Node]) {
         self.configuration = configuration
         self.answers = answers
         self.root = root
@@ -111,7 +111,7 @@ public struct RunRecord: Sendable, Equatable {
             throw malformed("version \(Self.version)", value["version"]?.int.map(String.init))
         }
         guard let answers = value["answers"]?.int, answers >= 0, let root = value["merkle_root"]?.string,
-            let configuration = value["configuration"].flatMap(RunConfiguration.init),
+            let configuration = value["configuration"].flatMap(AnswerConfiguration.init),
             let digest = value["configuration_digest"]?.string, let nodes = value["nodes"]?.array
         else { throw malformed("answers, merkle_root, configuration, configuration_digest and nodes") }
         guard digest == configuration.digest else {

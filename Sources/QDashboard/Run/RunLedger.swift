@@ -47,7 +47,7 @@ public final class RunLedger: Sendable {
     ///
     /// Throws `OutputError` and `ReportingError`; nothing that is there is touched then.
     public init(
-        directory: URL, existing: RunOutput.Existing, configuration: RunConfiguration, nodeID: String
+        directory: URL, existing: RunOutput.Existing, configuration: AnswerConfiguration, nodeID: String
     ) throws {
         let url = directory.appending(path: Self.fileName)
         let isThere = FileManager.default.fileExists(atPath: url.path)
@@ -91,11 +91,11 @@ public final class RunLedger: Sendable {
     }
 
     /// The number of the run to go on with; nil where a kill came before there was one.
-    private static func check(_ url: URL, _ configuration: RunConfiguration) throws -> Int64? {
+    private static func check(_ url: URL, _ configuration: AnswerConfiguration) throws -> Int64? {
         guard let last = try RunStore(url).runs().last else { return nil }
         guard last.configurationDigest != configuration.digest else { return last.id }
         let description = try? JSONValue(parsing: Data(last.description.utf8), place: url.path)
-        let theirs = description.flatMap(RunConfiguration.init)
+        let theirs = description.flatMap(AnswerConfiguration.init)
         let difference = theirs.flatMap { configuration.difference(from: $0) }
         throw OutputError.differentRun(
             path: url.path, what: difference?.what ?? "configuration",

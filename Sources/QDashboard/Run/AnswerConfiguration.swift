@@ -2,7 +2,7 @@ import Foundation
 import Runtime
 
 /// Everything that decides a run's answers, and nothing else: neither stages, threads, batch nor kernels.
-public struct RunConfiguration: Sendable, Equatable {
+public struct AnswerConfiguration: Sendable, Equatable {
     /// Name and value, e.g. ("model", its digest).
     public let members: [(name: String, value: String)]
 
@@ -37,7 +37,7 @@ public struct RunConfiguration: Sendable, Equatable {
     public var digest: String { Digest.hex(canonical: json) }
 
     /// The first thing in which another one differs.
-    func difference(from other: RunConfiguration) -> (what: String, mine: String, theirs: String)? {
+    func difference(from other: AnswerConfiguration) -> (what: String, mine: String, theirs: String)? {
         let names = members.map(\.name) + other.members.map(\.name)
         for name in names {
             let mine = members.first { $0.name == name }?.value ?? "none"
