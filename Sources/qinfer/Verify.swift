@@ -13,8 +13,7 @@ struct Verify: ParsableCommand {
 
             EXAMPLES
               qinfer verify Reports/run
-              qinfer verify Reports/run --public-key \
-                3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29
+              qinfer verify Reports/vote/replica-1
             """)
 
     @Argument(help: ArgumentHelp("Directory of a finished run.", valueName: "run"))
