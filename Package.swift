@@ -57,7 +57,7 @@ let package = Package(
         .testTarget(
             name: "ReportingTests",
             dependencies: ["Reporting", "Runtime", .product(name: "GRDB", package: "GRDB.swift")]),
-        .testTarget(name: "CLITests", dependencies: ["qquant", "qinfer", "qbench"]),
+        .testTarget(name: "CLITests", dependencies: ["qquant", "qinfer", "qbench", "Reporting"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11
