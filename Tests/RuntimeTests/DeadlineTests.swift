@@ -86,11 +86,14 @@ import Testing
         }
         // The scheduler's thread is held until all have come: nothing depends on who is faster.
         let open = DispatchSemaphore(value: 0)
+        let held = DispatchSemaphore(value: 0)
         all.enter()
         try engine.submit(request("gate", tokens: 1)) { _ in
+            held.signal()
             open.wait()
             all.leave()
         }
+        held.wait()
         for index in 0..<3 { try submit("medium\(index)", .medium, tokens: 2) }
         for index in 0..<3 { try submit("high\(index)", .high, tokens: 2) }
         open.signal()
