@@ -30,17 +30,17 @@ let package = Package(
             name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
-        // Libraries. Arrows point one way: tools → QDashboard, Reporting → Runtime → CKernels.
+        // Libraries. Arrows point one way: tools → QDashboard → Reporting → Runtime → CKernels.
         .target(
             name: "Runtime",
             dependencies: ["CKernels", "COpenBLAS", "CHDF5", "CPCRE2", crypto]),
-        .target(name: "QDashboard", dependencies: ["Runtime", "CZlib"]),
         .target(
             name: "Reporting",
             dependencies: [
                 "Runtime", "Yams",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
+        .target(name: "QDashboard", dependencies: ["Runtime", "Reporting", "CZlib", crypto]),
         .target(name: "Benchmark", dependencies: ["Runtime", "QDashboard", "Reporting"]),
 
         // Tools: flags, validation, exit codes. ToolSupport holds what the three have in common.
@@ -54,11 +54,11 @@ let package = Package(
 
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime", crypto]),
-        .testTarget(name: "QDashboardTests", dependencies: ["QDashboard"]),
+        .testTarget(name: "QDashboardTests", dependencies: ["QDashboard", "Reporting", "Runtime", crypto]),
         .testTarget(
             name: "ReportingTests",
             dependencies: ["Reporting", "Runtime", .product(name: "GRDB", package: "GRDB.swift")]),
-        .testTarget(name: "CLITests", dependencies: ["qquant", "qinfer", "qbench"]),
+        .testTarget(name: "CLITests", dependencies: ["qquant", "qinfer", "qbench", "Reporting"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

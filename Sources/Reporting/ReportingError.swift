@@ -36,6 +36,10 @@ public enum ReportingError: WordedError, Equatable {
             Wording(
                 path, "Chart.js is not there, and the HTML report carries it inside", expected: "Chart.js 3.x",
                 advice: "apt-get install libjs-chart.js, or name the file with --chart-js")
+        case .store(let path, let operation, _, 13):  // SQLITE_FULL
+            Wording(
+                path, "the run store cannot \(operation): No space left on device",
+                advice: "make room; what was answered so far can be resumed")
         case .store(let path, let operation, let message, let code):
             Wording(path, "the run store cannot \(operation): \(message) (SQLite \(code))")
         }

@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import QDashboard
 import Runtime
-import Synchronization
 import ToolSupport
 
 struct Run: ParsableCommand {
@@ -10,7 +9,9 @@ struct Run: ParsableCommand {
         abstract: "Answer recorded snapshots.",
         discussion: """
             Writes results.jsonl (the answers, the same bytes in every run),
-            timings.jsonl and rejected.jsonl. Status 2: records were rejected.
+            timings.jsonl, rejected.jsonl, the ledger run.sqlite, record.json and
+            proofs.jsonl for qinfer verify, metrics.prom. Status 2: records were
+            rejected.
 
             EXAMPLES
               qinfer run models/SmolLM2 --snapshots Datasets/recorded/*.jsonl \\
@@ -20,7 +21,7 @@ struct Run: ParsableCommand {
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")
-    var model: String
+    var model: String?
 
     @Option(
         parsing: .upToNextOption,
@@ -39,11 +40,33 @@ struct Run: ParsableCommand {
     @Option(help: "How this node is called in the answers.")
     var nodeID = "qubic-node-001"
 
+    @Option(
+        help: ArgumentHelp(
+            "This node's Ed25519 key, made where there is none. (default: a new key for the run)", valueName: "file"))
+    var signingKey: String?
+
     @Option(help: ArgumentHelp("Write activations of all requests to this HDF5 file.", valueName: "FILE.h5"))
     var trace: String?
 
     @Option(help: "What the trace holds: logits, residuals, full.")
     var traceLevel = TraceLevel.residuals
+
+    @Option(help: "on: requests end at their class's deadline (see README).")
+    var deadlines = Deadlines.off
+
+    @Option(help: "ANALYSIS (high, 30 s), PREDICTION (medium, 60 s), ORACLE (high, 45 s).")
+    var taskClass = TaskClass.analysis
+
+    @Option(help: ArgumentHelp("Have so many replicas answer, and vote: 3 or more.", valueName: "count"))
+    var consensus: Int?
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Have these checkpoints answer, and vote: 3 or more.", valueName: "dir"))
+    var consensusModels: [String] = []
+
+    @Option(help: "Share of the replicas that must agree, 0 to 1.")
+    var consensusThreshold = ConsensusRun.defaultThreshold
 
     @Flag(help: "Go on with a run that was interrupted.")
     var resume = false
@@ -54,6 +77,20 @@ struct Run: ParsableCommand {
     @OptionGroup var engine: EngineFlags
 
     func validate() throws {
+        guard (model == nil) != consensusModels.isEmpty else {
+            throw ValidationError("give either a checkpoint or --consensus-models")
+        }
+        let count = consensusModels.isEmpty ? consensus : consensusModels.count
+        if let count, count < ConsensusRun.fewestReplicas {
+            throw ValidationError("a vote needs at least \(ConsensusRun.fewestReplicas) replicas, got \(count)")
+        }
+        if consensus != nil && !consensusModels.isEmpty {
+            throw ValidationError("give either --consensus or --consensus-models")
+        }
+        guard (0...1).contains(consensusThreshold) else {
+            throw ValidationError("--consensus-threshold: expected 0 to 1, got \(consensusThreshold)")
+        }
+        if count != nil && trace != nil { throw ValidationError("--trace takes one run, not several replicas") }
         if resume && force { throw ValidationError("give either --resume or --force") }
         if resume && trace != nil {
             throw ValidationError("--trace cannot go on with --resume: a trace is written whole")
@@ -61,69 +98,42 @@ struct Run: ParsableCommand {
     }
 
     func run() throws {
-        let counts = try reportingErrors { try answerAll() }
-        note("\(counts.answers) answered, \(counts.rejected) rejected: \(output)/results.jsonl")
+        let counts = try reportingErrors { try replicas.isEmpty ? answerOnce() : answerByConsensus() }
         if counts.rejected > 0 { throw ExitCode.doneWithRejections }
     }
 
-    private func answerAll() throws -> RunOutput.Counts {
-        let directory = URL(fileURLWithPath: model)
-        let reader = try RequestReader(paths: snapshots)
-        let checkpoint = try Checkpoint(directory: directory)
-        let digest = try checkpoint.digest()
-        let prompt = try PromptLibrary(directory: URL(fileURLWithPath: prompts)).analysis(language: language)
-            .prepared(for: ChatTemplate(directory: directory, override: engine.chatTemplate))
-        let files = try RunOutput(
-            directory: URL(fileURLWithPath: output), existing: resume ? .resume : force ? .overwrite : .refuse,
-            modelDigest: digest, promptDigest: prompt.prompt.digest, nodeID: nodeID)
-        let writer = try trace.map {
-            try Trace(
-                url: URL(fileURLWithPath: $0), level: traceLevel, model: checkpoint.configuration,
-                attributes: ["model": directory.lastPathComponent, "model_digest": digest], force: force)
+    private func answerOnce() throws -> RunOutput.Counts {
+        let counts = try answerAll(model: model!, output: URL(fileURLWithPath: output), node: nodeID, key: signingKey)
+        note("\(counts.answers) answered, \(counts.rejected) rejected: \(output)/results.jsonl")
+        return counts
+    }
+
+    /// The models of the replicas; empty without a vote.
+    private var replicas: [String] {
+        consensusModels.isEmpty ? consensus.map { Array(repeating: model!, count: $0) } ?? [] : consensusModels
+    }
+
+    /// One replica after the other, so that only one model is in memory.
+    private func answerByConsensus() throws -> RunOutput.Counts {
+        let folder = URL(fileURLWithPath: output)
+        var counts = RunOutput.Counts()
+        var nodes: [(node: String, folder: URL)] = []
+        for (index, model) in replicas.enumerated() {
+            let name = "\(nodeID)-\(index + 1)"
+            nodes.append((name, folder.appending(path: "replica-\(index + 1)")))
+            let own = try answerAll(
+                model: model, output: nodes[index].folder, node: name, key: signingKey.map { "\($0)-\(index + 1)" })
+            note("\(name): \(own.answers) answered, \(own.rejected) rejected")
+            counts.rejected = max(counts.rejected, own.rejected)
         }
-        let runner = try Engine(
-            checkpoint, tokenizer: Tokenizer(directory: directory), options: engine.options, trace: writer)
-        defer { runner.stop() }
-        let run = SnapshotRun(engine: runner, prompt: prompt, modelDigest: digest, nodeID: nodeID)
-        let done = Set(files.resumedIDs)
-        let failure = Mutex<(any Error)?>(nil)
-        let progress = Progress("answers", total: nil)
-        try run.run(inFlight: engine.batch * 2, traced: trace != nil) {
-            while let item = try reader.next() {
-                if let error = failure.withLock({ $0 }) { throw error }
-                switch item {
-                case .rejected(let record): try files.reject(record, before: reader.accepted)
-                case .request(let request) where done.contains(request.id): try files.skip(request.ordinal)
-                case .request(let request): return request
-                }
-            }
-            return nil
-        } finished: { outcome in
-            do {
-                switch outcome.result {
-                case .success(let (answer, timing, _)):
-                    try files.submit(answer, timing: timing, at: outcome.request.ordinal)
-                case .failure(let error):
-                    let origin = outcome.request.origin
-                    try files.reject(
-                        RejectedRecord(file: origin.file, line: origin.line, reason: "\(error)"),
-                        at: outcome.request.ordinal)
-                }
-                progress.update(files.counts.answers)
-            } catch {
-                failure.withLock { $0 = $0 ?? error }
-            }
-        }
-        progress.finish()
-        if let error = failure.withLock({ $0 }) { throw error }
-        let counts = try files.close()
-        if reader.scrubbed.total > 0 {
-            note("\(reader.scrubbed.total) cookies, keys and wallet identities scrubbed from the recordings")
-        }
-        try reader.requireRequests()
-        try writer?.finish()
+        let summary = try ConsensusRun.write(nodes, threshold: consensusThreshold, to: folder)
+        note(
+            "\(summary.reached) of \(summary.requests) by consensus, \(summary.unanimous) unanimously: "
+                + "\(output)/consensus.jsonl")
         return counts
     }
 }
 
 extension Language: ExpressibleByArgument {}
+extension Deadlines: ExpressibleByArgument {}
+extension TaskClass: ExpressibleByArgument {}

@@ -17,8 +17,8 @@ struct DiskFullTests {
             #expect(try Tool.qinfer.run(arguments(whole.path)).status == 0)
             let expected = try Data(contentsOf: whole.appending(path: "results.jsonl"))
             let kept = folder.appending(path: "kept")
-            try SmallDisk.with(kilobytes: 16, at: folder.appending(path: "disk")) { disk in
-                let outcome = try Tool.qinfer.run(arguments(disk.path + "/run"))
+            try SmallDisk.with(kilobytes: 320, at: folder.appending(path: "disk")) { disk in
+                let outcome = try Tool.qinfer.run(arguments(disk.path + "/run", "--batch", "1"))
                 #expect(outcome.status == 1)
                 #expect(outcome.errors.contains("No space left on device"), "\(outcome.errors)")
                 try FileManager.default.copyItem(at: disk.appending(path: "run"), to: kept)

@@ -7,7 +7,7 @@ import Testing
         ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]),
         ("qquant", ["dequantize"]), ("qquant", ["compare"]), ("qquant", ["export"]),
         ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]),
-        ("qinfer", ["tokenize"]),
+        ("qinfer", ["tokenize"]), ("qinfer", ["verify"]),
         ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]),
     ]
 
@@ -64,6 +64,10 @@ import Testing
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--resume", "--force"],
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--resume", "--trace", "t.h5"],
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--language", "fr"],
+            ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--consensus", "2"],
+            ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--consensus-threshold", "2"],
+            ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--consensus-models", "a", "b", "c"],
+            ["qinfer", "run", "--snapshots", "s", "--output", "o"], ["qinfer", "verify", "d", "--public-key", "0g"],
             ["qquant", "quantize", "m", "--output", "o", "--bits", "3"],
             ["qquant", "quantize", "m", "--output", "o", "--bits", "4", "--group-size", "48"],
             ["qquant", "quantize", "m", "--output", "o", "--bits", "4", "--method", "magic"],

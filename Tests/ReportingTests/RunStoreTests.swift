@@ -64,6 +64,42 @@ struct RunStoreTests {
         }
     }
 
+    /// What was at work when a process died is suspect; only what it died of twice, alone, is guilty.
+    @Test func deathsAreCounted() throws {
+        try Fixture.temporary { directory in
+            let store = try RunStore(directory.appendingPathComponent("run.sqlite"))
+            let run = try store.beginRun(configurationDigest: "A", description: "{}")
+            func row(_ id: String) throws -> StoredRequest { try #require(try store.request(id, of: run)) }
+            #expect(try store.request("r0", of: run) == nil)
+            try store.begin(rows(3), of: run)
+            try store.end([.answered(id: "r0", answer: "{}", .init(stagesMs: [1.5, 0.25]))], of: run)
+            try store.reopenRun(run)
+            #expect(try row("r0").state == .finished && row("r0").timings.stagesMs == [1.5, 0.25])
+            #expect(try row("r1").deaths == 1 && row("r1").deathsAlone == 0 && row("r1").state == .waiting)
+            // An orderly end is nobody's death.
+            try store.begin([rows(3)[1]], of: run, alone: true)
+            try store.endRun(run, .failed)
+            try store.reopenRun(run)
+            #expect(try row("r1").deaths == 1 && row("r1").attempts == 2 && row("r1").deathsAlone == 0)
+            for _ in 0..<2 {
+                try store.begin([rows(3)[1]], of: run, alone: true)
+                try store.reopenRun(run)
+            }
+            #expect(try row("r1").state == .quarantined && row("r1").deaths == 3 && row("r1").error != nil)
+            #expect(try row("r2").state == .waiting)
+            // Another input under the same id begins anew.
+            var changed = rows(3)[1]
+            changed.inputHash = "other"
+            try store.begin([changed], of: run)
+            #expect(try row("r1").attempts == 1 && row("r1").deaths == 0 && row("r1").state == .running)
+            #expect(
+                failure { try store.end([.failed(id: "r2", error: "no"), .failed(id: "x", error: "no")], of: run) }
+                    != nil)
+            #expect(try row("r2").state == .waiting, "all or none")
+            #expect(try store.runs()[0].launches == 5)
+        }
+    }
+
     @Test func manyThreadsWrite() throws {
         try Fixture.temporary { directory in
             let store = try RunStore(directory.appendingPathComponent("run.sqlite"))
@@ -132,7 +168,7 @@ struct RunStoreTests {
                 try DatabaseQueue(path: url.path).write { try $0.execute(sql: sql) }
                 return url
             }
-            #expect(said(try changed("newer.sqlite", "PRAGMA user_version = 2")).contains("expected version 1, got 2"))
+            #expect(said(try changed("newer.sqlite", "PRAGMA user_version = 3")).contains("expected version 2, got 3"))
             #expect(
                 said(try changed("altered.sqlite", "ALTER TABLE runs DROP COLUMN finished_at")).contains("other tables")
             )

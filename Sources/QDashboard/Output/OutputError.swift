@@ -17,6 +17,8 @@ public enum OutputError: WordedError, Equatable {
     /// At the end of a run, answers wait for an earlier one that never came.
     case missingAnswer(ordinal: Int, waiting: Int)
     case closed(path: String)
+    /// Answers without the ledger that they would be resumed from.
+    case noLedger(path: String)
 
     public var wording: Wording {
         switch self {
@@ -40,6 +42,10 @@ public enum OutputError: WordedError, Equatable {
             Wording("answer \(id)", "place \(ordinal) of the results is taken already")
         case .missingAnswer(let ordinal, let waiting):
             Wording("results", "answer \(ordinal) never came", got: "\(waiting) later answers that wait for it")
+        case .noLedger(let path):
+            Wording(
+                path, "there are results, but not the ledger that a run is resumed from",
+                advice: "put it back, choose another folder, or --force to begin again")
         case .closed(let path): Wording(path, "the run's output is closed already")
         }
     }

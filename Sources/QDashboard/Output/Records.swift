@@ -12,7 +12,7 @@ public struct AnswerRecord: Sendable, Equatable {
 
     public var id: String
     public var analysis: String
-    /// positive, neutral or negative.
+    /// positive, neutral or negative; empty where the deadline came before the label.
     public var sentiment: String
     /// The chosen label's probability, 0–1.
     public var confidence: Double
@@ -25,7 +25,7 @@ public struct AnswerRecord: Sendable, Equatable {
     public var promptDigest: String
     /// In the prompt's order.
     public var probabilities: [Probability]
-    /// Why the text ended: "stop" or "length".
+    /// Why the text ended: "stop", "length" or "timeout".
     public var finishReason: String
 
     public init(

@@ -8,6 +8,8 @@ public struct SnapshotRun: Sendable {
     public let prompt: PreparedPrompt
     public let modelDigest: String
     public let nodeID: String
+    /// Nil for a run without urgency: all wait in order, and for ever.
+    public let urgency: TaskClass?
 
     /// How one request ended.
     public struct Outcome: Sendable {
@@ -17,7 +19,10 @@ public struct SnapshotRun: Sendable {
         public let result: Result<(answer: AnswerRecord, timing: TimingRecord, completion: Completion), any Error>
     }
 
-    public init(engine: Engine, prompt: PreparedPrompt, modelDigest: String, nodeID: String) {
+    public init(
+        engine: Engine, prompt: PreparedPrompt, modelDigest: String, nodeID: String, urgency: TaskClass? = nil
+    ) {
+        self.urgency = urgency
         self.engine = engine
         self.prompt = prompt
         self.modelDigest = modelDigest
@@ -34,8 +39,10 @@ public struct SnapshotRun: Sendable {
         let all = DispatchGroup()
         defer { all.wait() }
         let began = ProcessInfo.processInfo.systemUptime
-        while let request = try next() {
+        while true {
+            // Asked for only when there is room: what is given out is at work.
             room.wait()
+            guard let request = try giving(room, next) else { return }
             all.enter()
             let arrival = ProcessInfo.processInfo.systemUptime - began
             let end: @Sendable (Result<Completion, any Error>) -> Void = { result in
@@ -47,12 +54,21 @@ public struct SnapshotRun: Sendable {
                 all.leave()
             }
             do {
-                try engine.submit(
-                    Request(id: request.id, program: prompt.program(for: request), traced: traced), completion: end)
+                var work = Request(id: request.id, program: prompt.program(for: request), traced: traced)
+                if let urgency { (work.priority, work.deadline) = (urgency.priority, urgency.deadline) }
+                try engine.submit(work, completion: end)
             } catch {
                 end(.failure(error))
             }
         }
+    }
+
+    /// A place that was taken is given back where there is no request for it.
+    private func giving(_ room: DispatchSemaphore, _ next: () throws -> AnalysisRequest?) rethrows -> AnalysisRequest? {
+        var request: AnalysisRequest?
+        defer { if request == nil { room.signal() } }
+        request = try next()
+        return request
     }
 
     private func answer(to request: AnalysisRequest, _ completion: Completion) -> AnswerRecord {
@@ -68,7 +84,7 @@ public struct SnapshotRun: Sendable {
             sentiment: best?.label ?? "", confidence: best?.value ?? 0, nodeID: nodeID,
             promptTokens: completion.promptTokens, outputTokens: completion.outputTokens, modelDigest: modelDigest,
             promptDigest: prompt.prompt.digest, probabilities: probabilities,
-            finishReason: text?.finishReason.rawValue ?? "stop")
+            finishReason: completion.timedOut ? "timeout" : text?.finishReason.rawValue ?? "stop")
     }
 
     private func timing(of request: AnalysisRequest, _ completion: Completion) -> TimingRecord {

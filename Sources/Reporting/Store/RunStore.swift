@@ -115,7 +115,7 @@ public final class RunStore: Sendable {
             code: error.extendedResultCode.rawValue)
     }
 
-    private func write<T>(_ operation: String, _ body: (Database) throws -> T) throws -> T {
+    func write<T>(_ operation: String, _ body: (Database) throws -> T) throws -> T {
         do {
             return try pool.write(body)
         } catch let error as DatabaseError {
@@ -123,7 +123,7 @@ public final class RunStore: Sendable {
         }
     }
 
-    private func read<T>(_ operation: String, _ body: (Database) throws -> T) throws -> T {
+    func read<T>(_ operation: String, _ body: (Database) throws -> T) throws -> T {
         do {
             return try pool.read(body)
         } catch let error as DatabaseError {
@@ -152,8 +152,11 @@ extension RunStore {
         }
     }
 
+    /// Ends a run in order: what was being worked on waits again, and nobody died of it.
     public func endRun(_ run: Int64, _ state: StoredRun.State) throws {
         try write("end run \(run)") { db in
+            try db.execute(
+                sql: "UPDATE requests SET state = 'waiting' WHERE run = ? AND state = 'running'", arguments: [run])
             try db.execute(
                 sql: "UPDATE runs SET state = ?, finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = ?",
                 arguments: [state.rawValue, run])
@@ -223,22 +226,7 @@ extension RunStore {
         }
     }
 
-    public func record(_ samples: [NodeSample], of run: Int64) throws {
-        try write("record node samples") { db in
-            for s in samples {
-                try db.execute(
-                    sql: """
-                        INSERT INTO node_samples (run, node, elapsed_ms, utilization, cpu_seconds, resident_bytes, queue_length)
-                        VALUES (?, ?, ?, ?, ?, ?, ?)
-                        """,
-                    arguments: [
-                        run, s.node, s.elapsedMs, s.utilization, s.cpuSeconds, s.residentBytes, s.queueLength,
-                    ])
-            }
-        }
-    }
-
-    private static func expectOne(_ db: Database, _ what: String, _ url: URL) throws {
+    static func expectOne(_ db: Database, _ what: String, _ url: URL) throws {
         guard db.changesCount == 1 else {
             throw ReportingError.invalidValue(
                 place: url.path, problem: "has no \(what)", expected: nil, got: nil)
@@ -273,7 +261,7 @@ extension RunStore {
                 StoredRun(
                     id: row["id"], configurationDigest: row["configuration_digest"], description: row["description"],
                     state: StoredRun.State(rawValue: row["state"]) ?? .failed, startedAt: row["started_at"],
-                    finishedAt: row["finished_at"])
+                    finishedAt: row["finished_at"], launches: row["launches"])
             }
         }
     }
@@ -282,31 +270,7 @@ extension RunStore {
     public func requests(of run: Int64) throws -> [StoredRequest] {
         try read("read requests") { db in
             try Row.fetchAll(db, sql: "SELECT * FROM requests WHERE run = ? ORDER BY position, id", arguments: [run])
-                .map {
-                    row in
-                    StoredRequest(
-                        id: row["id"], position: row["position"], inputHash: row["input_hash"],
-                        state: StoredRequest.State(rawValue: row["state"]) ?? .failed, attempts: row["attempts"],
-                        answer: row["answer"], error: row["error"], node: row["node"],
-                        timings: .init(
-                            queueMs: row["queue_ms"], prefillMs: row["prefill_ms"], decodeMs: row["decode_ms"],
-                            totalMs: row["total_ms"], ttftMs: row["ttft_ms"], promptTokens: row["prompt_tokens"],
-                            outputTokens: row["output_tokens"]))
-                }
-        }
-    }
-
-    /// A run's node samples, per node in order of time.
-    public func samples(of run: Int64) throws -> [NodeSample] {
-        try read("read node samples") { db in
-            try Row.fetchAll(
-                db, sql: "SELECT * FROM node_samples WHERE run = ? ORDER BY node, elapsed_ms", arguments: [run]
-            ).map { row in
-                NodeSample(
-                    node: row["node"], elapsedMs: row["elapsed_ms"], utilization: row["utilization"],
-                    cpuSeconds: row["cpu_seconds"], residentBytes: row["resident_bytes"],
-                    queueLength: row["queue_length"])
-            }
+                .map(Self.request)
         }
     }
 }

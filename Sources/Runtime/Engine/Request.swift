@@ -11,6 +11,10 @@ public struct Request: Sendable {
     public var ignoresEndTokens = false
     /// How many of the likeliest tokens to tell beside each written one; nil tells no probabilities.
     public var logProbabilities: Int?
+    /// How long it lets others go first.
+    public var priority = Priority.high
+    /// Seconds from its arrival until it ends with what it has; nil waits for ever.
+    public var deadline: Double?
 
     public init(id: String, program: [ProgramStep], sampling: Sampling = .greedy, traced: Bool = false) {
         self.id = id
@@ -20,12 +24,27 @@ public struct Request: Sendable {
     }
 }
 
+/// Who goes first. A request waits as if it had come later by its priority's seconds: one of high priority overtakes
+/// those of medium priority that came up to 15 s before it, and no later one does. So nobody waits for ever.
+public enum Priority: Sendable {
+    case high, medium
+
+    var headStart: Double {
+        switch self {
+        case .high: 0
+        case .medium: 15
+        }
+    }
+}
+
 /// Why a text ended.
 public enum FinishReason: String, Sendable, Codable {
     /// The model's end token, or a stop text.
     case stop
     /// The limit on tokens, or the end of the context.
     case length
+    /// The request's deadline; also of a completion whose text was not begun.
+    case timeout
 }
 
 /// A label's outcome.
@@ -61,6 +80,8 @@ public struct Completion: Sendable {
     /// All tokens of the sequence, in order.
     public let tokens: [Int32]
     public let timings: RequestTimings
+    /// Whether it ended at its deadline, with what it had.
+    public let timedOut: Bool
 }
 
 /// Where a request's time went, in seconds.

@@ -14,6 +14,9 @@ final class Scheduler: @unchecked Sendable {
         var program: [CompiledStep]
         var arrival: Double
         var completion: @Sendable (Result<Completion, any Error>) -> Void
+
+        var order: Double { arrival + request.priority.headStart }
+        func isPastDeadline(_ now: Double) -> Bool { request.deadline.map { now - arrival > $0 } ?? false }
     }
 
     struct Limits: Sendable {
@@ -36,6 +39,7 @@ final class Scheduler: @unchecked Sendable {
         var admitted: Double
         var first: Double?
         var timings = RequestTimings()
+        var timedOut = false
     }
 
     let inbox = Channel<Event>(capacity: .max)
@@ -82,7 +86,7 @@ final class Scheduler: @unchecked Sendable {
         while !stopping {
             for event in inbox.drain(waiting: true) {
                 switch event {
-                case .submit(let submission): waiting.append(submission)
+                case .submit(let submission): enqueue(submission)
                 case .computed(let message): absorb(message)
                 case .stop: stopping = true
                 }
@@ -93,17 +97,58 @@ final class Scheduler: @unchecked Sendable {
         for submission in waiting { submission.completion(.failure(EngineError.stopped)) }
     }
 
+    /// Keeps those that wait in order of arrival and priority.
+    private func enqueue(_ submission: Submission) {
+        let place = waiting.lastIndex { $0.order <= submission.order }
+        waiting.insert(submission, at: place.map { $0 + 1 } ?? 0)
+    }
+
+    // MARK: Deadlines
+
+    /// Ends what is past its deadline; looked at between batches, which always come while anything waits or runs. A
+    /// sequence with rows on their way ends when they are back.
+    private func expire(_ now: Double) {
+        guard
+            running.values.contains(where: { $0.submission.isPastDeadline(now) })
+                || waiting.contains(where: { $0.isPastDeadline(now) })
+        else { return }
+        for sequence in order {
+            guard var entry = running[sequence], entry.inFlight == 0, !entry.state.isFinished,
+                entry.submission.isPastDeadline(now)
+            else { continue }
+            entry.state.expire()
+            entry.timedOut = true
+            complete(sequence, entry, now)
+        }
+        let late = waiting.filter { $0.isPastDeadline(now) }
+        waiting.removeAll { $0.isPastDeadline(now) }
+        for submission in late {
+            var timings = RequestTimings()
+            timings.queue = now - submission.arrival
+            timings.total = timings.queue
+            timings.timeToFirstToken = timings.queue
+            submission.completion(
+                .success(
+                    Completion(
+                        id: submission.request.id, choices: [], texts: [], promptTokens: 0, outputTokens: 0, tokens: [],
+                        timings: timings, timedOut: true)))
+        }
+    }
+
     // MARK: Sending
 
     private func dispatch() {
+        // One moment for both: what is not ended here may be sent below, so that an event always follows.
+        let now = monotonicSeconds()
+        expire(now)
         admit()
-        while inFlight < limits.batches, let batch = makeBatch() {
+        while inFlight < limits.batches, let batch = makeBatch(now) {
             var hiddenStates = spare.popLast() ?? AlignedBuffer<Float>(count: 0)
             if hiddenStates.count < batch.rows * hidden {
                 hiddenStates = AlignedBuffer(count: max(batch.rows, 16) * hidden)
             }
             inFlight += 1
-            send(StageMessage(batch: batch, hidden: hiddenStates))
+            send(StageMessage(batch: batch, hidden: hiddenStates, sentAt: monotonicSeconds()))
         }
     }
 
@@ -158,12 +203,12 @@ final class Scheduler: @unchecked Sendable {
     }
 
     /// The next batch: a fair share of the sequences that are ready, those that decode before those that read.
-    private func makeBatch() -> Batch? {
+    private func makeBatch(_ now: Double) -> Batch? {
         let share = max(1, (order.count + limits.batches - 1) / limits.batches)
         var batch = Batch()
         for reading in [false, true] {
             for sequence in order where batch.segments.count < share {
-                guard var entry = running[sequence] else { continue }
+                guard var entry = running[sequence], !entry.submission.isPastDeadline(now) else { continue }
                 let isReading = entry.state.sent + 1 < entry.state.tokens.count
                 guard isReading == reading, batch.rows == 0 || batch.rows + entry.state.nextRows <= limits.rows,
                     let step = entry.state.next()
@@ -238,7 +283,7 @@ final class Scheduler: @unchecked Sendable {
         let completion = Completion(
             id: entry.submission.request.id, choices: entry.state.choices, texts: entry.state.texts,
             promptTokens: entry.state.promptTokens, outputTokens: entry.state.outputTokens, tokens: entry.state.tokens,
-            timings: timings)
+            timings: timings, timedOut: entry.timedOut)
         do {
             if entry.submission.request.traced {
                 try observer?.finished(completion)

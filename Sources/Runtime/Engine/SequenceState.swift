@@ -253,6 +253,15 @@ struct SequenceState {
         return (text, tokenizer?.encode(text, addSpecialTokens: false) ?? [])
     }
 
+    /// Ends it here: the text in the making stays as far as it came. For when nothing of it is on its way.
+    mutating func expire() {
+        guard !isFinished else { return }
+        if let writing, case .generate(let generation) = program[step] {
+            finish(writing, generation.name, .timeout)
+        }
+        isFinished = true
+    }
+
     private mutating func finish(_ text: Writing, _ name: String, _ reason: FinishReason) {
         var text = text
         text.text += text.decoder?.finish() ?? ""

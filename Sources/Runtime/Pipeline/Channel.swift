@@ -10,6 +10,12 @@ final class Channel<Element>: @unchecked Sendable where Element: Sendable {
 
     init(capacity: Int) { self.capacity = capacity }
 
+    var count: Int {
+        condition.lock()
+        defer { condition.unlock() }
+        return elements.count
+    }
+
     /// Waits for room. Sending into a closed channel drops the element: nobody is left to read it.
     func send(_ element: Element) {
         condition.lock()

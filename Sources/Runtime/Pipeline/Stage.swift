@@ -9,6 +9,8 @@ struct StageMessage: Sendable {
     var stageSeconds: [Double] = []
     /// The answers to the batch's readouts, a list a segment; written by the last stage.
     var readings: [[Reading]] = []
+    /// When it was handed to the stage that has it now.
+    var sentAt = 0.0
     /// What went wrong on the way; later stages pass it on.
     var failure: (any Error)?
 }
@@ -25,6 +27,10 @@ public struct StageUsage: Sendable {
     public var cpuSeconds = 0.0
     /// Seconds from the first batch's arrival to the last one's end.
     public var spanSeconds = 0.0
+    /// Seconds from the hand of the one before to the beginning of work, summed over batches.
+    public var hopSeconds = 0.0
+    /// Batches that wait before the stage now.
+    public var queueLength = 0
     fileprivate var firstArrival: Double?
     /// Bytes of hidden states handed to the next stage.
     public var bytesSent = 0
@@ -33,6 +39,9 @@ public struct StageUsage: Sendable {
     public var productBytes = 0
     /// Keys and values of the pages that were ever in use.
     public var cacheBytes = 0
+
+    /// Seconds without work within the span: the pipeline's bubble.
+    public var bubbleSeconds: Double { max(0, spanSeconds - busySeconds) }
 
     /// Share of the span spent at work; nil before the first batch.
     public var utilization: Double? { spanSeconds > 0 ? busySeconds / spanSeconds : nil }
@@ -67,7 +76,11 @@ final class Stage: @unchecked Sendable {
                 productBytes: decoder.weights.productByteCount))
     }
 
-    var currentUsage: StageUsage { usage.withLock { $0 } }
+    var currentUsage: StageUsage {
+        var current = usage.withLock { $0 }
+        current.queueLength = inbound.count
+        return current
+    }
 
     /// Begins to count anew; memory stays.
     func resetUsage() {
@@ -83,12 +96,13 @@ final class Stage: @unchecked Sendable {
             while let message = inbound.receive() {
                 let begin = monotonicSeconds()
                 let cpuBegin = decoder.cpuSeconds
-                let result = process(message, begin)
+                var result = process(message, begin)
                 let end = monotonicSeconds()
                 usage.withLock {
                     $0.batches += 1
                     $0.rows += message.batch.rows
                     $0.busySeconds += end - begin
+                    $0.hopSeconds += max(0, begin - message.sentAt)
                     $0.cpuSeconds += decoder.cpuSeconds - cpuBegin
                     $0.firstArrival = $0.firstArrival ?? begin
                     $0.spanSeconds = end - $0.firstArrival!
@@ -96,6 +110,7 @@ final class Stage: @unchecked Sendable {
                     $0.cacheBytes = max($0.cacheBytes, decoder.cache.byteCount(pages: pages))
                     if !isLast { $0.bytesSent += message.batch.rows * hiddenWidth * MemoryLayout<Float>.size }
                 }
+                result.sentAt = end
                 deliver(result)
             }
             onExit()

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Foundation
+import QDashboard
+import ToolSupport
+
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Check a run's answers against its record.",
+        discussion: """
+            Holds results.jsonl against record.json and proofs.jsonl: digests,
+            inclusion proofs, Merkle root, signatures. Names the first answer that
+            was touched.
+
+            EXAMPLES
+              qinfer verify Reports/run
+              qinfer verify Reports/vote/replica-1
+            """)
+
+    @Argument(help: ArgumentHelp("Directory of a finished run.", valueName: "run"))
+    var folder: String
+
+    @Option(help: ArgumentHelp("The key that every node must have signed with.", valueName: "hex"))
+    var publicKey: String?
+
+    func validate() throws {
+        if let publicKey, publicKey.count != 64 || !publicKey.allSatisfy(\.isHexDigit) {
+            throw ValidationError("--public-key: expected 64 hexadecimal digits")
+        }
+    }
+
+    func run() throws {
+        let record = try reportingErrors {
+            try RunVerifier.verify(URL(fileURLWithPath: folder), publicKey: publicKey)
+        }
+        print("\(record.answers) answers as recorded, Merkle root \(record.root)")
+        for node in record.nodes { print("\(node.id): \(node.answers) answers, signed by \(node.publicKey)") }
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import Testing
+
+/// `qinfer verify` and `--consensus`.
+@Suite struct VerifyTests {
+    private func run(_ model: [String], _ snapshots: String, _ output: URL, _ more: String...) throws -> Tool.Outcome {
+        try Tool.qinfer.run(
+            ["run"] + model + ["--snapshots", snapshots, "--output", output.path, "--prompts", prompts] + more)
+    }
+
+    private func root(_ output: URL) throws -> String {
+        let record = try JSONSerialization.jsonObject(with: Data(contentsOf: output.appending(path: "record.json")))
+        return try #require((record as? [String: Any])?["merkle_root"] as? String)
+    }
+
+    /// The same root for one stage and three, batch 1 and 16, and whoever answers.
+    @Test func rootDependsOnNothingButTheAnswers() throws {
+        try withFolder { folder in
+            let model = try makeDeepModel(in: folder)
+            let snapshots = try makeSnapshots(in: folder, count: 7)
+            var roots: [String] = []
+            for (stages, batch) in [("1", "1"), ("1", "16"), ("3", "1"), ("3", "16")] {
+                let output = folder.appending(path: "run-\(stages)-\(batch)")
+                let outcome = try run(
+                    [model], snapshots, output, "--stages", stages, "--batch", batch, "--node-id", "n\(stages)")
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                roots.append(try root(output))
+                #expect(try Tool.qinfer("verify", output.path).output.contains(roots[0]))
+            }
+            #expect(roots[0].count == 64 && Set(roots).count == 1, "\(roots)")
+        }
+    }
+
+    @Test func namesWhatWasTouched() throws {
+        try withFolder { folder in
+            let output = folder.appending(path: "run")
+            let key = folder.appending(path: "node.key")
+            let outcome = try run(
+                [try makeModel(in: folder)], try makeSnapshots(in: folder, count: 5), output, "--stages", "2",
+                "--signing-key", key.path)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let mode = try FileManager.default.attributesOfItem(atPath: key.path)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+            #expect(try Tool.qinfer("verify", output.path).status == 0)
+
+            func touch(_ name: String, _ change: (inout [String]) -> Void) throws -> String {
+                let url = output.appending(path: name)
+                let before = try Data(contentsOf: url)
+                defer { try? before.write(to: url) }
+                var rows = try text(url).split(separator: "\n").map(String.init)
+                change(&rows)
+                try Data((rows.joined(separator: "\n") + "\n").utf8).write(to: url)
+                let outcome = try Tool.qinfer("verify", output.path)
+                #expect(outcome.status == 1 && outcome.output.isEmpty, "\(outcome.errors)")
+                return outcome.errors
+            }
+            let changed = try touch("results.jsonl") {
+                for index in [2, 4] { $0[index] = $0[index].replacing("\"confidence\":0", with: "\"confidence\":1") }
+            }
+            #expect(changed.contains("line 3: answer epoch-106 was touched"), "\(changed)")
+            #expect(try touch("results.jsonl") { $0.swapAt(1, 2) }.contains("line 2: answer epoch-105 was touched"))
+            #expect(try touch("results.jsonl") { $0.removeLast() }.contains("answer epoch-108 is missing"))
+            #expect(try touch("results.jsonl") { $0.append($0[0]) }.contains("does not know"))
+            #expect(try touch("results.jsonl") { $0[3] = "{" }.contains("answer epoch-107 was touched"))
+            #expect(
+                try touch("results.jsonl") { $0[0] = $0[0].replacing("qubic-node-001", with: "mallory") }
+                    .contains("another node"))
+            #expect(try touch("proofs.jsonl") { $0[1] = $0[0] }.contains("proofs.jsonl, line 2"))
+            #expect(try touch("proofs.jsonl") { $0.removeFirst() }.contains("number of proofs"))
+            #expect(
+                try touch("record.json") { rows in
+                    rows = rows.map { $0.replacing("\"task\": \"analysis\"", with: "\"task\": \"other\"") }
+                }.contains("configuration_digest"))
+            #expect(
+                try touch("record.json") { rows in
+                    rows = rows.map {
+                        $0.contains("\"signature\"") ? $0.replacing(#/: "../#, with: ": \"00") : $0
+                    }
+                }.contains("signature of node qubic-node-001"))
+            #expect(try touch("record.json") { $0 = ["[[[["] }.contains("JSON"))
+            #expect(try touch("record.json") { $0 = [] }.contains("JSON"))
+            let other = try Tool.qinfer("verify", output.path, "--public-key", String(repeating: "0", count: 64))
+            #expect(other.status == 1 && other.errors.contains("another key"), "\(other.errors)")
+            #expect(try Tool.qinfer("verify", folder.path).errors.contains("record.json"))
+        }
+    }
+
+    @Test func replicasVote() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let int8 = folder.appending(path: "int8").path
+            #expect(
+                try Tool.qquant("quantize", model, "--output", int8, "--bits", "8", "--group-size", "32").status == 0)
+            let int4 = folder.appending(path: "int4").path
+            #expect(
+                try Tool.qquant("quantize", model, "--output", int4, "--bits", "4", "--group-size", "32").status == 0)
+            let snapshots = try makeSnapshots(in: folder, count: 4)
+            let same = folder.appending(path: "same")
+            let outcome = try run([model], snapshots, same, "--stages", "2", "--consensus", "3")
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let roots = try (1...3).map { try root(same.appending(path: "replica-\($0)")) }
+            #expect(Set(roots).count == 1, "the same weights give the same answers")
+            #expect(try lines(same.appending(path: "consensus.jsonl")).count == 4)
+            #expect(try text(same.appending(path: "consensus.json")).contains("\"unanimous\": 4"))
+
+            let mixed = folder.appending(path: "mixed")
+            let voted = try run(["--consensus-models", model, int8, int4], snapshots, mixed, "--stages", "2")
+            #expect(voted.status == 0, "\(voted.errors)")
+            for line in try lines(mixed.appending(path: "consensus.jsonl")) {
+                let row = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+                let votes = try #require(row["votes"] as? [[String: Any]])
+                let labels = votes.compactMap { $0["label"] as? String }
+                #expect(labels.count == 3)
+                let most = Dictionary(grouping: labels, by: { $0 }).map(\.value.count).max()!
+                #expect(row["agreement"] as? Double == Double(most) / 3)
+                #expect(row["status"] as? String == (most >= 2 ? "consensus" : "no-consensus"))
+                #expect((row["dissent"] as? [Any])?.count == 3 - most)
+            }
+        }
+    }
+}
