@@ -33,7 +33,8 @@ let package = Package(
         .target(
             name: "Runtime",
             dependencies: ["CKernels", "COpenBLAS", "CHDF5", "CPCRE2", crypto]),
-        .target(name: "QDashboard", dependencies: ["Runtime"]),
+        .target(name: "Science", dependencies: ["Runtime"]),
+        .target(name: "QDashboard", dependencies: ["Runtime", "Science"]),
         .target(
             name: "Reporting",
             dependencies: [
@@ -46,7 +47,8 @@ let package = Package(
         .target(name: "ToolSupport", dependencies: ["Runtime", argumentParser]),
         .executableTarget(name: "qquant", dependencies: ["Runtime", "ToolSupport", argumentParser]),
         .executableTarget(
-            name: "qinfer", dependencies: ["Runtime", "QDashboard", "Reporting", "ToolSupport", argumentParser]),
+            name: "qinfer",
+            dependencies: ["Runtime", "QDashboard", "Science", "Reporting", "ToolSupport", argumentParser]),
         .executableTarget(
             name: "qbench",
             dependencies: ["Runtime", "QDashboard", "Reporting", "Benchmark", "ToolSupport", argumentParser]),
@@ -54,6 +56,7 @@ let package = Package(
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime", crypto]),
         .testTarget(name: "QDashboardTests", dependencies: ["QDashboard"]),
+        .testTarget(name: "ScienceTests", dependencies: ["Science", "QDashboard"]),
         .testTarget(
             name: "ReportingTests",
             dependencies: ["Reporting", "Runtime", .product(name: "GRDB", package: "GRDB.swift")]),
