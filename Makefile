@@ -8,7 +8,7 @@ RUN     ?= Reports/demo
 BIN     := .build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test test-arm64 parity engine peers shape-model lint format clean
+.PHONY: help setup build model quantize infer bench demo test test-arm64 parity engine peers shape-model synthetic lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ parity: model ## Prove SmolLM2's tokens, logits, traces and files against transf
 	$(PARITY)/trace_transformers.py $(BIN)/qinfer Tests/Fixtures/models/qwen2-tied $(MODEL)
 	$(PARITY)/smollm2_transformers.py $(BIN)/qinfer $(MODEL)
 	$(PARITY)/quantized_logits.py $(BIN)/qquant $(BIN)/qinfer $(MODEL)
+
+synthetic: build ## Make the synthetic set (about 200 MB) into Datasets/synthetic
+	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output Datasets/synthetic --force
 
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT)

@@ -7,7 +7,7 @@ import Testing
         ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]),
         ("qquant", ["dequantize"]),
         ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]),
-        ("qinfer", ["tokenize"]),
+        ("qinfer", ["tokenize"]), ("qinfer", ["synthesize"]),
         ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]),
     ]
 
