@@ -44,6 +44,8 @@ public struct Forecast: Sendable, Equatable {
     public struct Interval: Sendable, Equatable {
         public var low: Double
         public var high: Double
+
+        public init(low: Double, high: Double) { (self.low, self.high) = (low, high) }
     }
     public var method: ForecastMethod
     public var value: Double
