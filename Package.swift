@@ -56,7 +56,7 @@ let package = Package(
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime", crypto]),
         .testTarget(name: "QDashboardTests", dependencies: ["QDashboard"]),
-        .testTarget(name: "ScienceTests", dependencies: ["Science", "QDashboard"]),
+        .testTarget(name: "ScienceTests", dependencies: ["Science"]),
         .testTarget(
             name: "ReportingTests",
             dependencies: ["Reporting", "Runtime", .product(name: "GRDB", package: "GRDB.swift")]),
