@@ -8,7 +8,7 @@ import Testing
         var labels: [String]
         var probabilities: [[Double]]
         var truth, said: [Int]
-        var accuracy, macro_f1, ece, brier, temperature, mase_1, mase_3: Double
+        var accuracy, macroF1, ece, brier, temperature, maseOne, maseThree: Double
         var confusion: [[Int]]
         var series, actual, forecast: [Double]
     }
@@ -26,7 +26,7 @@ import Testing
             said: golden.said.map { golden.labels[$0] })
         #expect(score.confusion == golden.confusion)
         #expect(abs(try #require(score.accuracy) - golden.accuracy) < 1e-12)
-        #expect(abs(try #require(score.macroF1) - golden.macro_f1) < 1e-12)
+        #expect(abs(try #require(score.macroF1) - golden.macroF1) < 1e-12)
     }
 
     @Test func calibration() throws {
@@ -45,7 +45,7 @@ import Testing
         let (actual, forecast, series) = (golden.actual, golden.forecast, golden.series)
         let one = try #require(ForecastScore.mase(actual: actual, forecast: forecast, training: series))
         let three = try #require(ForecastScore.mase(actual: actual, forecast: forecast, training: series, horizon: 3))
-        #expect(abs(one - golden.mase_1) < 1e-12 && abs(three - golden.mase_3) < 1e-12)
+        #expect(abs(one - golden.maseOne) < 1e-12 && abs(three - golden.maseThree) < 1e-12)
         #expect(ForecastScore.mase(actual: [1], forecast: [1], training: [2, 2]) == nil)
         let interval = Forecast.Interval(low: 0, high: 1)
         #expect(

@@ -33,12 +33,12 @@ series = np.cumsum(rng.normal(size=60))
 actual, forecast = rng.normal(size=20), rng.normal(size=20)
 print(json.dumps({
     "labels": labels, "probabilities": p.tolist(), "truth": truth.tolist(), "said": said.tolist(),
-    "accuracy": accuracy_score(truth, said), "macro_f1": f1_score(truth, said, average="macro"),
+    "accuracy": accuracy_score(truth, said), "macroF1": f1_score(truth, said, average="macro"),
     "confusion": confusion_matrix(truth, said, labels=range(4)).tolist(), "ece": ece,
     "brier": float(((p - np.eye(4)[truth]) ** 2).sum(1).mean()),
     "temperature": float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded",
                                                 options={"xatol": 1e-10}).x)),
     "series": series.tolist(), "actual": actual.tolist(), "forecast": forecast.tolist(),
-    "mase_1": float(np.abs(actual - forecast).mean() / np.abs(np.diff(series)).mean()),
-    "mase_3": float(np.abs(actual - forecast).mean() / np.abs(series[3:] - series[:-3]).mean()),
+    "maseOne": float(np.abs(actual - forecast).mean() / np.abs(np.diff(series)).mean()),
+    "maseThree": float(np.abs(actual - forecast).mean() / np.abs(series[3:] - series[:-3]).mean()),
 }))
