@@ -8,7 +8,7 @@ RUN     ?= Reports/demo
 BIN     := .build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test test-arm64 parity interop engine peers quantization-report shape-model lint format clean
+.PHONY: help setup build model quantize infer bench demo test test-arm64 parity interop engine peers quantization-report shape-model synthetic lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ interop: quantize ## Prove exported GGUF files by llama.cpp, and llm-compressor'
 	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
 	$(QUANTIZATION_PYTHON) Tests/Interop/gguf_export.py $(BIN)/qquant $(OUTPUT)
 	$(QUANTIZATION_PYTHON) Tests/Interop/llm_compressor.py $(BIN)/qquant
+
+synthetic: build ## Make the synthetic set (about 200 MB) into Datasets/synthetic
+	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output Datasets/synthetic --force
 
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT)

@@ -34,20 +34,22 @@ let package = Package(
         .target(
             name: "Runtime",
             dependencies: ["CKernels", "COpenBLAS", "CHDF5", "CPCRE2", crypto]),
+        .target(name: "Science", dependencies: ["Runtime"]),
         .target(
             name: "Reporting",
             dependencies: [
                 "Runtime", "Yams",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
-        .target(name: "QDashboard", dependencies: ["Runtime", "Reporting", "CZlib", crypto]),
+        .target(name: "QDashboard", dependencies: ["Runtime", "Science", "Reporting", "CZlib", crypto]),
         .target(name: "Benchmark", dependencies: ["Runtime", "QDashboard", "Reporting"]),
 
         // Tools: flags, validation, exit codes. ToolSupport holds what the three have in common.
         .target(name: "ToolSupport", dependencies: ["Runtime", argumentParser]),
         .executableTarget(name: "qquant", dependencies: ["Runtime", "ToolSupport", argumentParser]),
         .executableTarget(
-            name: "qinfer", dependencies: ["Runtime", "QDashboard", "Reporting", "ToolSupport", argumentParser]),
+            name: "qinfer",
+            dependencies: ["Runtime", "QDashboard", "Science", "Reporting", "ToolSupport", argumentParser]),
         .executableTarget(
             name: "qbench",
             dependencies: ["Runtime", "QDashboard", "Reporting", "Benchmark", "ToolSupport", argumentParser]),
@@ -55,6 +57,7 @@ let package = Package(
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime", crypto]),
         .testTarget(name: "QDashboardTests", dependencies: ["QDashboard", "Reporting", "Runtime", crypto]),
+        .testTarget(name: "ScienceTests", dependencies: ["Science"]),
         .testTarget(
             name: "ReportingTests",
             dependencies: ["Reporting", "Runtime", .product(name: "GRDB", package: "GRDB.swift")]),

@@ -4,5 +4,7 @@ import ArgumentParser
 struct Qinfer: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "qinfer", abstract: "Answer requests with a language model, in stages.",
-        subcommands: [Generate.self, Run.self, Inspect.self, Tokenize.self, Verify.self])
+        subcommands: [
+            Generate.self, Run.self, Inspect.self, Tokenize.self, Verify.self, Synthesize.self,
+        ])
 }

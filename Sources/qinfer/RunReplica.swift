@@ -35,6 +35,9 @@ extension Run {
         defer { progress.finish() }
         let counts = try LedgeredRun(run: run, ledger: ledger, inFlight: engine.batch * 2)
             .answerAll(reader, traced: trace != nil) { progress.update($0.answers) }
+        if reader.scrubbed.total > 0 {
+            note("\(reader.scrubbed.total) cookies, keys and wallet identities scrubbed from the recordings")
+        }
         try writer?.finish()
         try RunRecord.write(directory: output, configuration: configuration) { _ in signer }
         return counts

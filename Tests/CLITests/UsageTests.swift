@@ -7,7 +7,7 @@ import Testing
         ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]),
         ("qquant", ["dequantize"]), ("qquant", ["compare"]), ("qquant", ["export"]),
         ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]),
-        ("qinfer", ["tokenize"]), ("qinfer", ["verify"]),
+        ("qinfer", ["tokenize"]), ("qinfer", ["verify"]), ("qinfer", ["synthesize"]),
         ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]),
     ]
 

@@ -1,0 +1,58 @@
+import ArgumentParser
+import Foundation
+import Science
+import ToolSupport
+
+struct Synthesize: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a synthetic set of polls with known incidents.",
+        discussion: """
+            Writes train, calibration and test polls (JSON Lines in a poller's
+            envelope), the truth of each, and labelled requests of the test split in
+            English and Traditional Chinese. The same seed gives the same bytes.
+
+            EXAMPLES
+              qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output \\
+                Datasets/synthetic
+              qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output \\
+                Datasets/synthetic --seed 7 --days 1 --force
+            """)
+
+    @Argument(help: ArgumentHelp("The real epochs that the set is hung on.", valueName: "epochs"))
+    var epochs: String
+
+    @Option(help: ArgumentHelp("The folder to make.", valueName: "DIR"))
+    var output: String
+
+    @Option(help: "Seed of all that is drawn.")
+    var seed: UInt64 = 1
+
+    @Option(help: "Days of each epoch after its start, up to 6.")
+    var days = 2.0
+
+    @Option(help: "Labelled requests of the test split, half in each language.")
+    var requests = 2000
+
+    @Flag(help: "Replace the folder.")
+    var force = false
+
+    func validate() throws {
+        guard days >= 0.5, days <= 6 else { throw ValidationError("--days: expected 0.5 to 6, got \(days)") }
+        guard (0...9999).contains(requests) else {
+            throw ValidationError("--requests: expected 0 to 9999, got \(requests)")
+        }
+    }
+
+    func run() throws {
+        try reportingErrors {
+            let anchors = try EpochAnchor.read(URL(fileURLWithPath: epochs))
+            var files = SyntheticFiles(
+                generator: Generator(anchors: anchors, settings: SyntheticSettings(seed: seed, days: days)))
+            files.requests = requests
+            let progress = Progress("epochs", total: files.generator.plan.count)
+            try files.write(to: URL(fileURLWithPath: output), overwrite: force) { done, _ in progress.update(done) }
+            progress.finish()
+            print(output)
+        }
+    }
+}
