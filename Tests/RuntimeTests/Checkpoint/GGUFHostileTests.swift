@@ -203,15 +203,19 @@ import Testing
 
     @Test func tensorTypes() throws {
         for (number, name) in [
-            (12, "Q4_K"), (14, "Q6_K"), (16, "IQ2_XXS"), (23, "IQ4_XS"), (6, "Q5_0"), (34, "TQ1_0"), (39, "MXFP4"),
+            (9, "Q8_1"), (10, "Q2_K"), (11, "Q3_K"), (16, "IQ2_XXS"), (23, "IQ4_XS"), (34, "TQ1_0"), (39, "MXFP4"),
             (4, "type 4"), (99, "type 99"),
         ] {
             try expect(
-                "tensor blk.0.attn_q.weight: is stored as a type that is not supported; expected F32, F16, Q4_0, Q4_1, Q8_0, BF16, got \(name)"
+                "tensor blk.0.attn_q.weight: is stored as a type that is not supported; "
+                    + "expected F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K, BF16, got \(name)"
             ) { $0.tensors[4].type = UInt32(number) }
         }
         try expect("tensor blk.0.attn_q.weight: rows are no whole blocks of Q8_0; expected a multiple of 32, got 8") {
             $0.tensors[4].type = 8
+        }
+        try expect("tensor blk.0.attn_q.weight: rows are no whole blocks of Q4_K; expected a multiple of 256, got 8") {
+            $0.tensors[4].type = 12
         }
     }
 
