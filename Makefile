@@ -64,11 +64,12 @@ synthetic: build ## Make the synthetic set (about 200 MB) into Datasets/syntheti
 	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output Datasets/synthetic --force
 
 engine: quantize ## Measure prefill and decode of the quantized model
-	$(BIN)/qbench engine $(OUTPUT)
+	$(BIN)/qbench engine $(OUTPUT) --html Reports/engine.html
 
 PEERS_PYTHON := .cache/peers/bin/python
-peers: model ## Measure llama.cpp and ours side by side, into Reports/peers.md (PEERS="MODEL…")
-	@scripts/python-env.sh .cache/peers gguf==0.19.0 numpy
+peers: model ## Measure ours beside llama.cpp and OpenVINO, into Reports/peers.md (PEERS="MODEL…")
+	@scripts/python-env.sh .cache/peers gguf==0.19.0 numpy openvino==2026.4.1 \
+		openvino-genai==2026.4.1.0 openvino-tokenizers==2026.4.1.0
 	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(MODEL))
 
 SMALL := .cache/small-llama

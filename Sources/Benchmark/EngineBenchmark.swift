@@ -24,7 +24,9 @@ public struct EngineBenchmark: Sendable {
         let engine = try Engine(checkpoint, tokenizer: nil, options: options)
         let loadSeconds = ProcessInfo.processInfo.systemUptime - loading
         defer { engine.stop() }
-        let work = Work(checkpoint.configuration, productBytes: engine.usage.reduce(0) { $0 + $1.productBytes })
+        let work = Work(
+            checkpoint.configuration, productBytes: engine.usage.reduce(0) { $0 + $1.productBytes },
+            headBytes: engine.usage.reduce(0) { $0 + $1.headBytes }, promptRows: engine.promptRows)
         let threads = engine.threadsPerStage * options.stages
 
         var random = SplitMix64(seed: 1)
@@ -41,7 +43,9 @@ public struct EngineBenchmark: Sendable {
                 if repetition > 0 { times.append(time) }
             }
             timings.append(
-                Timing(name: "prefill \(length)", tokens: length, seconds: times, products: work.prefill(length)))
+                Timing(
+                    name: "prefill \(length)", tokens: length, seconds: times, products: work.prefill(length),
+                    bytes: work.prefillBytes(length)))
         }
         for size in batches {
             progress("decode \(size)")
@@ -96,11 +100,15 @@ public struct EngineBenchmark: Sendable {
 /// Multiply-adds and bytes of a model's steps.
 private struct Work {
     let model: ModelConfiguration
-    let productBytes: Int
+    let productBytes, headBytes: Int
+    /// Of a prompt, computed with one reading of the weights.
+    let promptRows: Int
 
-    init(_ model: ModelConfiguration, productBytes: Int) {
+    init(_ model: ModelConfiguration, productBytes: Int, headBytes: Int, promptRows: Int) {
         self.model = model
         self.productBytes = productBytes
+        self.headBytes = headBytes
+        self.promptRows = promptRows
     }
 
     /// Of the linear layers for one token, the head aside.
@@ -116,6 +124,10 @@ private struct Work {
 
     func prefill(_ tokens: Int) -> Int { tokens * layers + attention(tokens * (tokens + 1) / 2) + head }
 
+    func prefillBytes(_ tokens: Int) -> Int {
+        (tokens + promptRows - 1) / promptRows * (productBytes - headBytes) + headBytes
+    }
+
     func decode(_ sequences: Int, steps: Int, from start: Int) -> Int {
         sequences * (steps * (layers + head) + attention(steps * start + steps * (steps - 1) / 2))
     }
@@ -127,17 +139,17 @@ private struct Timing {
     var tokens: Int
     var seconds: [Double]
     var products: Int
-    var bytes: Int?
+    var bytes: Int
 
     func row(_ speed: MachineSpeed) -> EngineFigures.Row {
         let median = Statistics.median(seconds) ?? .nan
-        let bytesPerSecond = bytes.map { Double($0) / median }
+        let bytesPerSecond = Double(bytes) / median
         return EngineFigures.Row(
             name: name, tokens: tokens, seconds: seconds, tokensPerSecond: Double(tokens) / median,
             spread: (Statistics.medianAbsoluteDeviation(seconds) ?? 0) / median,
             productsPerSecond: Double(products) / median,
             shareOfPeak: Double(products) / median / speed.productsPerSecond, bytesPerSecond: bytesPerSecond,
-            shareOfBandwidth: bytesPerSecond.map { $0 / speed.readBytesPerSecond })
+            shareOfBandwidth: bytesPerSecond / speed.readBytesPerSecond)
     }
 }
 

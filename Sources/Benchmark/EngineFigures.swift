@@ -17,10 +17,10 @@ public struct EngineFigures: Codable, Sendable {
         public var productsPerSecond: Double
         /// Of the machine's 8-bit products on registers.
         public var shareOfPeak: Double
-        /// Weights read a second; nil for prefill, which reads them once for many tokens.
-        public var bytesPerSecond: Double?
+        /// Weights read a second: once for each step, and for each chunk of a prompt.
+        public var bytesPerSecond: Double
         /// Of the machine's read bandwidth; above 1 where the caches hold the weights.
-        public var shareOfBandwidth: Double?
+        public var shareOfBandwidth: Double
     }
 
     public struct Set: Codable, Sendable {
@@ -65,9 +65,7 @@ public struct EngineFigures: Codable, Sendable {
             var line = row.name.padding(toLength: 14, withPad: " ", startingAt: 0)
             line += number(row.tokensPerSecond, 1, 11) + number(row.spread * 100, 0, 5) + " %"
             line += number(row.productsPerSecond / 1e9, 1, 9) + number(row.shareOfPeak * 100, 0, 7) + " %"
-            if let bytes = row.bytesPerSecond, let share = row.shareOfBandwidth {
-                line += number(bytes / 1e9, 1, 9) + number(share * 100, 0, 7) + " %"
-            }
+            line += number(row.bytesPerSecond / 1e9, 1, 9) + number(row.shareOfBandwidth * 100, 0, 7) + " %"
             lines.append(line)
         }
         return lines.joined(separator: "\n")

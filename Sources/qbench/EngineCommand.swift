@@ -15,7 +15,7 @@ struct EngineCommand: AsyncParsableCommand {
             EXAMPLES
               qbench engine models/SmolLM2-int8
               qbench engine models/SmolLM2-int8 --stages 1 --prefill 512,4096 \\
-                --batch 1,4,8,16,32 --json
+                --batch 1,4,8,16,32 --html engine.html
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")
@@ -48,6 +48,9 @@ struct EngineCommand: AsyncParsableCommand {
     @Flag(help: "Print JSON, with every repetition.")
     var json = false
 
+    @Option(help: ArgumentHelp("Write the figures and their roofline as a page.", valueName: "file"))
+    var html: String?
+
     func validate() throws {
         _ = try Self.counts(prefill, "--prefill")
         _ = try Self.counts(batch, "--batch")
@@ -58,7 +61,7 @@ struct EngineCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let figures = try await reportingErrorsAsync {
+        try await reportingErrorsAsync {
             var benchmark = EngineBenchmark()
             benchmark.prefill = try Self.counts(prefill, "--prefill")
             benchmark.batches = try Self.counts(batch, "--batch")
@@ -71,11 +74,12 @@ struct EngineCommand: AsyncParsableCommand {
             options.cachePrecision = kvCache
             let progress = Progress("measuring", total: nil)
             defer { progress.finish() }
-            return try await benchmark.run(
+            let figures = try await benchmark.run(
                 Checkpoint(directory: URL(fileURLWithPath: model)), options: options
             ) { progress.update(0, detail: $0) }
+            if let html { try AtomicFile.write(figures.html(), to: URL(fileURLWithPath: html)) }
+            print(json ? try figures.json() : figures.text())
         }
-        print(json ? try figures.json() : figures.text())
     }
 
     private static func counts(_ text: String, _ name: String) throws -> [Int] {

@@ -103,4 +103,23 @@ import Testing
             try refused("compare", kpi.path, kpi.path, word: "kpi.yaml")
         }
     }
+
+    /// The page of `qbench engine` holds what its JSON says: a point and a row for each measurement.
+    @Test func enginePage() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let page = folder.appending(path: "engine.html")
+            let run = try Tool.qbench(
+                "engine", model, "--prefill", "16", "--decode", "4", "--batch", "1,2", "--repetitions", "2", "--json",
+                "--html", page.path)
+            #expect(run.status == 0, "\(run.errors)")
+            let figures = try #require(try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [String: Any])
+            let rows = try #require(figures["rows"] as? [[String: Any]])
+            #expect(rows.compactMap { $0["name"] as? String } == ["prefill 16", "decode", "decode ×2"])
+            let html = try text(page)
+            #expect(html.components(separatedBy: "<circle").count == 4)
+            #expect(html.components(separatedBy: "<tr>").count == 5)
+            #expect(!html.contains("<script") && !html.contains("http:") && !html.contains("https:"))
+        }
+    }
 }

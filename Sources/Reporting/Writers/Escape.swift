@@ -1,9 +1,9 @@
 import Foundation
 
 /// Names come from files that anyone may have written; here they lose what the target format would act upon.
-enum Escape {
+package enum Escape {
     /// For HTML text and attribute values in double quotes.
-    static func html(_ text: String) -> String {
+    package static func html(_ text: String) -> String {
         var out = ""
         out.reserveCapacity(text.utf8.count)
         for scalar in visible(text).unicodeScalars {

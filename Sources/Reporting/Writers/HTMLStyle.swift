@@ -1,5 +1,5 @@
 /// The report's style sheet. No font, image or script is fetched: the reader's own system fonts set the text.
-enum HTMLStyle {
+package enum HTMLStyle {
     private static let light = """
         --paper: #f8f7f3; --card: #ffffff; --ink: #1c1c21; --muted: #64646d; --line: #e3e1da; --track: #eceae4;
         --accent: #3b4fd8; --accent-soft: #dfe3fb; --second: #0d8a86; --third: #b9b7b0;
@@ -16,7 +16,7 @@ enum HTMLStyle {
         color-scheme: dark;
         """
 
-    static let css = """
+    package static let css = """
         :root { \(light) }
         @media (prefers-color-scheme: dark) { :root:not([data-theme="light"]) { \(dark) } }
         :root[data-theme="dark"] { \(dark) }

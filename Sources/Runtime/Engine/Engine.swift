@@ -33,6 +33,8 @@ public final class Engine: Sendable {
     public var kernelSet: String { kernels.name }
     public let kernels: KernelSet
     public let threadsPerStage: Int
+    /// Rows of a prompt that are computed at once, with one reading of the weights.
+    public var promptRows: Int { PageTable.chunk }
     /// Positions that one sequence may have.
     public let context: Int
 

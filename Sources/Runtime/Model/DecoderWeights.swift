@@ -73,6 +73,9 @@ struct DecoderWeights: Sendable {
         return norms + productByteCount + (embedding?.byteCount ?? 0)
     }
 
+    /// Bytes of the head, where this part of the model has it.
+    var headByteCount: Int { head?.byteCount ?? 0 }
+
     /// Bytes of the linear layers and the head: what every decoding step reads.
     var productByteCount: Int {
         layers.reduce(head?.byteCount ?? 0) { sum, layer in

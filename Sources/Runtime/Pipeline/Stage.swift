@@ -37,6 +37,8 @@ public struct StageUsage: Sendable {
     public var weightBytes = 0
     /// Weights of the linear layers and the head: what each decoding step reads.
     public var productBytes = 0
+    /// Of these the head's, which a prompt's reading needs once, at its end.
+    public var headBytes = 0
     /// Keys and values of the pages that were ever in use.
     public var cacheBytes = 0
 
@@ -73,7 +75,7 @@ final class Stage: @unchecked Sendable {
         usage = Mutex(
             StageUsage(
                 stage: index, layers: decoder.weights.range, weightBytes: decoder.weights.byteCount,
-                productBytes: decoder.weights.productByteCount))
+                productBytes: decoder.weights.productByteCount, headBytes: decoder.weights.headByteCount))
     }
 
     var currentUsage: StageUsage {
@@ -86,7 +88,8 @@ final class Stage: @unchecked Sendable {
     func resetUsage() {
         usage.withLock {
             var fresh = StageUsage(stage: $0.stage, layers: $0.layers)
-            (fresh.weightBytes, fresh.productBytes, fresh.cacheBytes) = ($0.weightBytes, $0.productBytes, $0.cacheBytes)
+            (fresh.weightBytes, fresh.productBytes, fresh.headBytes) = ($0.weightBytes, $0.productBytes, $0.headBytes)
+            fresh.cacheBytes = $0.cacheBytes
             $0 = fresh
         }
     }
