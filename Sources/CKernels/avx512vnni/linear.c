@@ -58,7 +58,6 @@ QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float
                              int32_t token, int tokens, int bits, const uint8_t *next, int64_t share) {
     int32_t groups = w->groups;
     int64_t x_stride = (int64_t)groups * w->group, bytes = (int64_t)w->group * QK_AVX512VNNI_ROWS * bits / 8;
-    const __m512i bias = _mm512_set1_epi32(-(1 << (bits - 1)));
     const int8_t *quants = x->quants + token * x_stride;
     const uint8_t *lines = qk_block_quants(w, block);
     __m512 accumulators[TILE][HALVES];
@@ -72,13 +71,15 @@ QK_INLINE void block_product(const qk_weights *w, const qk_activations *x, float
         int64_t token_index = (int64_t)token * groups + g;
         // The sums begin with what will be too much in them: (bias + zero point)·Σx.
         __m512i sums[TILE][HALVES];
-        QK_UNROLL for (int h = 0; h < HALVES; h++) {
-            __m512i excess = bias;
-            if (w->zero_points) {
-                excess = _mm512_sub_epi32(bias, _mm512_loadu_si512(w->zero_points + row_index + h * LANES));
-            }
-            QK_UNROLL for (int t = 0; t < tokens; t++) {
-                sums[t][h] = _mm512_mullo_epi32(excess, _mm512_set1_epi32(x->sums[token_index + t * groups]));
+        // Without zero points that is a shift, the same for all rows; vpmulld is slow.
+        QK_UNROLL for (int t = 0; t < tokens; t++) {
+            __m512i sum = _mm512_set1_epi32(x->sums[token_index + t * groups]);
+            __m512i biased = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(sum, bits - 1));
+            QK_UNROLL for (int h = 0; h < HALVES; h++) {
+                sums[t][h] = biased;
+                if (!w->zero_points) continue;
+                __m512i zero_points = _mm512_loadu_si512(w->zero_points + row_index + h * LANES);
+                sums[t][h] = _mm512_sub_epi32(biased, _mm512_mullo_epi32(zero_points, sum));
             }
         }
         add_products(lines, bytes, quants, x_stride, tokens, bits, sums);

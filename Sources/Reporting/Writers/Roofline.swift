@@ -55,21 +55,27 @@ public struct Roofline: Sendable {
             label(
                 "\(Format.significant(peak / 1e9)) GMAC/s of arithmetic", at: (Self.width - Self.right, y(peak) - 8),
                 anchor: "end"))
+        // In the middle of the slope, on its free side.
+        let middle = (start * ridge).squareRoot()
         parts.append(
-            label("\(Format.significant(bandwidth / 1e9)) GB/s of memory", at: (x(start) + 14, y(roof(at: start)) - 18))
-        )
-        for (index, point) in shown.enumerated() {
+            label(
+                "\(Format.significant(bandwidth / 1e9)) GB/s of memory", at: (x(middle) - 12, y(roof(at: middle)) - 8),
+                anchor: "end"))
+        var taken: [Box] = []
+        for point in shown {
             let place = (x(point.intensity), y(point.productsPerSecond))
-            let share = point.productsPerSecond / roof(at: point.intensity)
-            // Neighbours alternate, so that their names do not lie on each other.
-            let below = index % 2 == 0 ? 22.0 : 38.0
+            let share = Format.percent(point.productsPerSecond / roof(at: point.intensity))
             parts.append(
                 #"<g class="point"><title>\#(Escape.html(point.name)): \#(Format.significant(point.productsPerSecond / 1e9)) GMAC/s, "#
                     + #"\#(Format.significant(point.intensity)) products a byte</title>"#
                     + #"<circle cx="\#(Self.text(place.0))" cy="\#(Self.text(place.1))" r="5"/></g>"#)
-            parts.append(
-                label(
-                    "\(point.name) · \(Format.percent(share))", at: (place.0, place.1 + below), anchor: "middle"))
+            // Below the point, or further below where another name is already.
+            var box = Box(
+                middle: min(place.0, Self.width - 90), baseline: place.1 + 22,
+                width: 7.5 * Double(point.name.count + share.count + 3))
+            while taken.contains(where: box.overlaps) { box.baseline += 16 }
+            taken.append(box)
+            parts.append(label("\(point.name) · \(share)", at: (box.middle, box.baseline), anchor: "middle"))
         }
         return """
             <svg class="roofline" viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" role="img" aria-label="Roofline">
@@ -118,6 +124,15 @@ public struct Roofline: Sendable {
 
     private static func number(_ value: Double) -> String {
         value >= 1 ? Format.grouped(value) : String(format: "%g", value)
+    }
+}
+
+/// Where a name stands.
+private struct Box {
+    var middle, baseline, width: Double
+
+    func overlaps(_ other: Box) -> Bool {
+        abs(middle - other.middle) < (width + other.width) / 2 && abs(baseline - other.baseline) < 16
     }
 }
 
