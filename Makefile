@@ -2,6 +2,8 @@
 MODEL   ?= models/SmolLM2-135M-Instruct
 BITS    ?= 8
 GROUP   ?= 64
+METHOD  ?= rtn
+CALIBRATION ?=
 OUTPUT  ?= $(MODEL)-int$(BITS)
 STAGES  ?= 3
 RUN     ?= Reports/demo
@@ -22,9 +24,10 @@ build: setup ## Build the three tools (release)
 model: build ## Fetch SmolLM2-135M-Instruct and import it
 	@scripts/get-model.sh
 
-quantize: model ## Quantize MODEL to BITS (8 or 4) with GROUP columns a scale
+quantize: model ## Quantize MODEL to BITS (8 or 4), GROUP columns a scale, by METHOD (rtn, mse; gptq, … with CALIBRATION=FILE)
 	@[ -f $(OUTPUT)/config.json ] || \
-		$(BIN)/qquant quantize $(MODEL) --output $(OUTPUT) --bits $(BITS) --group-size $(GROUP)
+		$(BIN)/qquant quantize $(MODEL) --output $(OUTPUT) --bits $(BITS) --group-size $(GROUP) \
+			--method $(METHOD) $(addprefix --calibration ,$(CALIBRATION))
 
 infer: quantize ## Answer the recorded snapshots over STAGES stages
 	$(BIN)/qinfer run $(OUTPUT) --snapshots Datasets/recorded/*.jsonl --stages $(STAGES) --output $(RUN)/answers --force
@@ -73,12 +76,12 @@ peers: model ## Measure ours beside llama.cpp and OpenVINO, into Reports/peers.m
 	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(MODEL))
 
 SMALL := .cache/small-llama
-quantization-report: model ## Set our quantization beside llama.cpp's, into Reports/quantization.md
+quantization-report: model ## Set ours beside llama.cpp's, into Reports/quantization.md (REPORT_MODELS="NAME=MODEL=TEXT=CALIBRATION…")
 	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
 	@[ -f $(SMALL)/model.safetensors ] || $(QUANTIZATION_PYTHON) scripts/quantization/train_small.py $(SMALL)
 	$(QUANTIZATION_PYTHON) scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md $(or $(TOKENS),8192) \
-		"SmolLM2-135M-Instruct=$(MODEL)=$(SMALL)/held-out.txt" \
-		"A small Llama in full precision=$(SMALL)=$(SMALL)/held-out.txt"
+		"SmolLM2-135M-Instruct=$(MODEL)=$(SMALL)/held-out.txt=$(SMALL)/calibration.txt" \
+		"A small Llama in full precision=$(SMALL)=$(SMALL)/held-out.txt=$(SMALL)/calibration.txt" $(REPORT_MODELS)
 
 shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, for speed and memory
 	@python3 scripts/peers/shape_model.py models/shape-1.5B

@@ -46,7 +46,7 @@ let package = Package(
 
         // Tools: flags, validation, exit codes. ToolSupport holds what the three have in common.
         .target(name: "ToolSupport", dependencies: ["Runtime", argumentParser]),
-        .executableTarget(name: "qquant", dependencies: ["Runtime", "ToolSupport", argumentParser]),
+        .executableTarget(name: "qquant", dependencies: ["Runtime", "QDashboard", "ToolSupport", argumentParser]),
         .executableTarget(
             name: "qinfer",
             dependencies: ["Runtime", "QDashboard", "Science", "Reporting", "ToolSupport", argumentParser]),

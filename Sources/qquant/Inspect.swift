@@ -41,7 +41,7 @@ struct InspectionTable {
     func text() -> String {
         var lines: [String] = []
         func line(_ name: String, _ value: String) {
-            lines.append("  " + name.padding(toLength: 16, withPad: " ", startingAt: 0) + value)
+            lines.append("  " + name.padding(toLength: max(16, name.count + 1), withPad: " ", startingAt: 0) + value)
         }
         lines.append(inspection.path)
         line(
@@ -67,7 +67,14 @@ struct InspectionTable {
         // A packed tensor alone does not say how many weights it stands for.
         if inspection.model != nil { line("bits per weight", Self.format(inspection.bitsPerWeight) + quantized) }
         if let digest = inspection.digest { line("digest", digest) }
+        for (name, value) in provenance { line(name, value) }
         return (lines + [""] + tensorLines()).joined(separator: "\n")
+    }
+
+    /// How the file was made, where a quantizer says so: "method", "calibration", …
+    private var provenance: [(String, String)] {
+        inspection.metadata.filter { $0.key.hasPrefix("qquant.") }.sorted { $0.key < $1.key }
+            .map { (String($0.key.dropFirst(7)), $0.value) }
     }
 
     private func tensorLines() -> [String] {
@@ -94,6 +101,9 @@ struct InspectionTable {
         if let bits = inspection.quantizedBitsPerWeight { object["quantized_bits_per_weight"] = .number(bits) }
         if let digest = inspection.digest { object["digest"] = .string(digest) }
         if let problem = inspection.problem { object["problem"] = .string(problem) }
+        var metadata = JSONObject()
+        for (key, value) in inspection.metadata.sorted(by: { $0.key < $1.key }) { metadata[key] = .string(value) }
+        object["metadata"] = .object(metadata)
         object["quantization"] = .array(
             inspection.schemes.map { ["scheme": .string($0.label), "layers": .integer($0.layers)] })
         if let model = inspection.model {

@@ -8,13 +8,13 @@ struct Quantize: ParsableCommand {
         abstract: "Quantize a checkpoint to int8 or int4.",
         discussion: """
             The result is a Hugging Face directory in compressed-tensors'
-            pack-quantized format, which transformers and vLLM load. Embedding and
-            norms stay as they are.
+            pack-quantized format, which transformers and vLLM load. Give --bits for
+            one scheme, or a budget for the best choice of schemes within it.
 
             EXAMPLES
               qquant quantize models/SmolLM2 --output models/SmolLM2-int4 --bits 4
-              qquant quantize models/SmolLM2 --output models/SmolLM2-int8 \\
-                --bits 8 --group-size channel --dry-run
+              qquant quantize models/SmolLM2 --output models/SmolLM2-4.5 \\
+                --target-bpw 4.5 --method gptq --calibration book.txt
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")
@@ -23,23 +23,19 @@ struct Quantize: ParsableCommand {
     @Option(help: "Directory to write.")
     var output: String
 
-    @Option(help: "Bits a weight: 8 or 4.")
-    var bits: Int
+    @OptionGroup(title: "Schemes")
+    var scheme: SchemeFlags
 
-    @Option(
-        help: ArgumentHelp("Columns that share a scale: 32, 64, 128, or channel for whole rows.", valueName: "size"))
-    var groupSize = "64"
+    @OptionGroup(title: "Method")
+    var method: MethodFlags
 
-    @Flag(help: "Zero stays zero, or each group has a zero point of its own.")
-    var symmetry = Symmetry.symmetric
+    @Option(help: ArgumentHelp("Split the weights into files of at most so many tensor bytes.", valueName: "size"))
+    var maxShardSize: ByteSize?
 
-    @Option(help: "How weights are rounded: rtn.")
-    var method = "rtn"
+    @Option(help: "Threads. (default: all cores)")
+    var threads: Int?
 
-    @Flag(help: "Quantize the head too; a tied head gets weights of its own.")
-    var quantizeHead = false
-
-    @Flag(help: "Print what would be written, and write nothing.")
+    @Flag(help: "Print what would be written, memory and time, and write nothing.")
     var dryRun = false
 
     @Flag(help: "Replace an existing model directory.")
@@ -48,88 +44,38 @@ struct Quantize: ParsableCommand {
     @Flag(help: "Print the closing table as JSON.")
     var json = false
 
-    enum Symmetry: String, EnumerableFlag { case symmetric, asymmetric }
-
     func validate() throws {
-        guard bits == 8 || bits == 4 else { throw ValidationError("--bits: expected 8 or 4, got \(bits)") }
-        guard ["32", "64", "128", "channel"].contains(groupSize) else {
-            throw ValidationError("--group-size: expected 32, 64, 128 or channel, got \(groupSize)")
+        if let threads, threads < 1 { throw ValidationError("--threads: expected at least 1, got \(threads)") }
+        guard scheme.target == nil || method.calibration.count > 0 || scheme.hasSensitivities else {
+            throw ValidationError("--target-bpw and --target-size: expected --calibration, or a file for --sensitivities")
         }
-        guard method == "rtn" else { throw ValidationError("--method: expected rtn, got \(method)") }
+        guard !method.needsCalibration || method.calibration.count > 0 else {
+            throw ValidationError("--method \(method.method.rawValue): expected --calibration FILE")
+        }
     }
 
     func run() throws {
         try reportingErrors {
-            let scheme = QuantizationScheme(
-                bits: bits, symmetric: symmetry == .symmetric, groupSize: Int(groupSize))
             let checkpoint = try Checkpoint(directory: URL(fileURLWithPath: model))
-            let quantizer = try ModelQuantizer(checkpoint, scheme: scheme, quantizesHead: quantizeHead)
+            let calibration = try method.calibrationSet(checkpoint)
+            let plan = try scheme.plan(checkpoint, calibration, threads: threads)
+            var recipe = method.recipe(plan, calibration)
+            recipe.maxShardBytes = maxShardSize?.bytes
+            recipe.threads = threads
+            let quantizer = try ModelQuantizer(checkpoint, recipe: recipe)
+            if dryRun {
+                let table = QuantizationTable(quantizer.plan, seconds: nil, estimate: try quantizer.estimate())
+                print(try json ? table.json() : table.text(output: nil))
+                return
+            }
             let began = Date()
-            var summary = quantizer.plan
-            if !dryRun {
-                let progress = Progress("layers", total: summary.layers.count)
-                summary = try quantizer.write(to: URL(fileURLWithPath: output), overwrite: force) { done, _ in
-                    progress.update(done)
-                }
-                progress.finish()
+            let progress = Progress("layers", total: quantizer.plan.layers.count)
+            let summary = try quantizer.write(to: URL(fileURLWithPath: output), overwrite: force) { done, _ in
+                progress.update(done)
             }
-            let table = QuantizationTable(summary, seconds: dryRun ? nil : Date().timeIntervalSince(began))
-            print(try json ? table.json() : table.text(output: dryRun ? nil : output))
+            progress.finish()
+            let table = QuantizationTable(summary, seconds: Date().timeIntervalSince(began), estimate: nil)
+            print(try json ? table.json() : table.text(output: output))
         }
     }
-}
-
-/// The closing table.
-struct QuantizationTable {
-    private let summary: ModelQuantizer.Summary
-    private let seconds: Double?
-
-    init(_ summary: ModelQuantizer.Summary, seconds: Double?) {
-        self.summary = summary
-        self.seconds = seconds
-    }
-
-    private var worst: [ModelQuantizer.Layer] {
-        summary.layers.filter { $0.quality?.decibels != nil }
-            .sorted { $0.quality!.decibels! < $1.quality!.decibels! }.prefix(5).map { $0 }
-    }
-
-    func text(output: String?) -> String {
-        var lines = [
-            output.map { "Wrote \($0)" } ?? "Nothing was written (--dry-run).",
-            "  scheme           \(summary.scheme.label), \(summary.method)",
-            "  layers           \(summary.layers.count)",
-            "  bits per weight  \(format(summary.bitsPerWeight, 3)) in these layers",
-            "  bytes            \(summary.bytesBefore) before, \(summary.bytesAfter) after (\(format(100 * Double(summary.bytesAfter) / Double(summary.bytesBefore), 1)) %)",
-        ]
-        if let seconds { lines.append("  time             \(format(seconds, 1)) s") }
-        if !worst.isEmpty {
-            lines.append("  lowest SQNR")
-            for layer in worst {
-                lines.append("    \(format(layer.quality!.decibels!, 2)) dB  \(layer.layer.module)")
-            }
-        }
-        return lines.joined(separator: "\n")
-    }
-
-    func json() throws -> String {
-        let layers = summary.layers.map { layer -> JSONValue in
-            var object: JSONObject = [
-                "module": .string(layer.layer.module), "rows": .integer(layer.layer.rows),
-                "columns": .integer(layer.layer.columns), "bytes_before": .integer(layer.bytesBefore),
-                "bytes_after": .integer(layer.bytesAfter),
-            ]
-            if let decibels = layer.quality?.decibels, decibels.isFinite { object["sqnr_db"] = .number(decibels) }
-            return .object(object)
-        }
-        var object: JSONObject = [
-            "scheme": .string(summary.scheme.label), "method": .string(summary.method),
-            "bits_per_weight": .number(summary.bitsPerWeight), "bytes_before": .integer(summary.bytesBefore),
-            "bytes_after": .integer(summary.bytesAfter), "layers": .array(layers),
-        ]
-        if let seconds { object["seconds"] = .number(seconds) }
-        return String(decoding: JSONValue.object(object).serialized(indent: nil), as: UTF8.self)
-    }
-
-    private func format(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 }

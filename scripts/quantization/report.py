@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Sets our quantization methods beside llama.cpp's, by one ruler: `qquant compare`.
 
-    python3 report.py QQUANT REPORT.md TOKENS NAME=MODEL=TEXT…
+    python3 report.py QQUANT REPORT.md TOKENS NAME=MODEL=TEXT=CALIBRATION…
 
 For each MODEL (a full checkpoint) and each method in METHODS and PEERS: bits per weight, KL, top-1, perplexity, size,
 time. llama.cpp's files are made by its own llama_model_quantize from an F16 file and judged by their weights alone, in
 fp32. Ours are judged twice: with weights alone, which is the like-for-like column, and as they run, with int8
-activations. QUANTIZATION_METHODS, lines of "NAME | arguments of qquant quantize", replaces METHODS.
+activations. QUANTIZATION_METHODS, lines of "NAME | arguments of qquant quantize", replaces METHODS; {Q4_0}, {Q4_K_M}
+and {Q8_0} stand for the bits per weight of llama.cpp's files, {C} for the calibration's arguments. TEXT and CALIBRATION
+must not overlap. Sensitivities are measured once a model.
 """
 
 import json
@@ -23,12 +25,24 @@ import llama_cpp as L
 import to_gguf
 
 METHODS = [
-    ("int8 g32, rtn", "--bits 8 --group-size 32"),
-    ("int8 g64, rtn", "--bits 8 --group-size 64"),
-    ("int4 g32, rtn", "--bits 4 --group-size 32"),
-    ("int4 g32 asymmetric, rtn", "--bits 4 --group-size 32 --asymmetric"),
-    ("int4 g64, rtn", "--bits 4 --group-size 64"),
-    ("int4 g128, rtn", "--bits 4 --group-size 128"),
+    ("int8 g32, rtn", "--bits 8 --group-size 32 --embedding int8:g32 {HEAD8}"),
+    ("int8 g32, mse", "--bits 8 --group-size 32 --embedding int8:g32 {HEAD8} --method mse"),
+    ("int8 g32, gptq", "--bits 8 --group-size 32 --embedding int8:g32 {HEAD8} --method gptq {C}"),
+    ("int4 g128, rtn", "--bits 4 --group-size 128 --embedding int8:g32 {HEAD8}"),
+    ("int4 g128, mse", "--bits 4 --group-size 128 --embedding int8:g32 {HEAD8} --method mse"),
+    ("int4 g128, gptq", "--bits 4 --group-size 128 --embedding int8:g32 {HEAD8} --method gptq {C}"),
+    ("int4 g64, rtn", "--bits 4 --group-size 64 --embedding int8:g32 {HEAD8}"),
+    ("int4 g64, mse", "--bits 4 --group-size 64 --embedding int8:g32 {HEAD8} --method mse"),
+    ("int4 g64, imatrix", "--bits 4 --group-size 64 --embedding int8:g32 {HEAD8} --method imatrix {C}"),
+    ("int4 g64, awq", "--bits 4 --group-size 64 --embedding int8:g32 {HEAD8} --method awq {C}"),
+    ("int4 g64, gptq", "--bits 4 --group-size 64 --embedding int8:g32 {HEAD8} --method gptq {C}"),
+    ("int4 g64, gptq, compensated",
+     "--bits 4 --group-size 64 --embedding int8:g32 {HEAD8} --method gptq --compensation 0.5 {C}"),
+    ("int4 g64, awq+gptq", "--bits 4 --group-size 64 --embedding int8:g32 {HEAD8} --method gptq --smooth {C}"),
+    ("int4 g32, gptq", "--bits 4 --group-size 32 --embedding int8:g32 {HEAD8} --method gptq {C}"),
+    ("mixed at Q4_0's bits, gptq", "--target-bpw {Q4_0} --method gptq {C} {S}"),
+    ("mixed at Q4_K_M's bits, gptq", "--target-bpw {Q4_K_M} --method gptq {C} {S}"),
+    ("mixed at Q4_K_M's bits, gptq, compensated", "--target-bpw {Q4_K_M} --method gptq --compensation 0.5 {C} {S}"),
 ]
 PEERS = [("llama.cpp Q8_0", L.LLAMA_FTYPE_MOSTLY_Q8_0), ("llama.cpp Q4_0", L.LLAMA_FTYPE_MOSTLY_Q4_0),
          ("llama.cpp Q4_K_M", L.LLAMA_FTYPE_MOSTLY_Q4_K_M)]
@@ -64,22 +78,17 @@ def row(name, result, seconds, running=None):
     return "| " + " | ".join(cells) + " |"
 
 
-def section(qquant, tokens, name, model, text):
-    lines = []
+def arguments(text, model, calibration, bits, folder):
+    """What stands for {…}. An untied head is quantized like the embedding; a tied one is the embedding."""
+    tied = json.loads((Path(model) / "config.json").read_text()).get("tie_word_embeddings", False)
+    return text.format(
+        C=f"--calibration {calibration}", S=f"--sensitivities {folder}/sensitivities.json",
+        HEAD8="" if tied else "--quantize-head --override lm_head=int8:g32", **bits).split()
+
+
+def section(qquant, tokens, name, model, text, calibration):
+    lines, peers, bits = [], [], {}
     with tempfile.TemporaryDirectory() as folder:
-        for title, arguments in methods():
-            target = os.path.join(folder, "model")
-            began = time.time()
-            made = subprocess.run([qquant, "quantize", model, "--output", target, "--force", *arguments.split()],
-                                  capture_output=True, text=True)
-            if made.returncode != 0:
-                problem = made.stderr.strip().splitlines()[-1].split(": ", 2)[-1]
-                lines.append(f"| {title} | refused: {problem[:90]}… |" + " |" * 9)
-                continue
-            seconds = time.time() - began
-            alone = compare(qquant, model, target, text, tokens, "--compute", "fp32")
-            lines.append(row(title, alone, seconds, compare(qquant, model, target, text, tokens)))
-            print(lines[-1], file=sys.stderr)
         full = os.path.join(folder, "f16.gguf")
         to_gguf.main(model, full, "F16")
         for title, kind in PEERS:
@@ -87,8 +96,27 @@ def section(qquant, tokens, name, model, text):
             began = time.time()
             llama_quantize(full, target, kind)
             seconds = time.time() - began
-            lines.append(row(title, compare(qquant, model, target, text, tokens), seconds))
-            print(lines[-1], file=sys.stderr)
+            result = compare(qquant, model, target, text, tokens)
+            # Rounded down: at equal or fewer bits.
+            bits[title.split()[-1]] = int(result["bits_per_weight"] * 1000) / 1000
+            peers.append(row(title, result, seconds))
+            print(peers[-1], file=sys.stderr, flush=True)
+        for title, flags in methods():
+            target = os.path.join(folder, "model")
+            began = time.time()
+            made = subprocess.run(
+                [qquant, "quantize", model, "--output", target, "--force",
+                 *arguments(flags, model, calibration, bits, folder)], capture_output=True, text=True)
+            if made.returncode != 0:
+                problem = made.stderr.strip().splitlines()[-1].split(": ", 2)[-1]
+                lines.append(f"| {title} | refused: {problem[:90]}… |" + " |" * 9)
+                print(lines[-1], file=sys.stderr, flush=True)
+                continue
+            seconds = time.time() - began
+            alone = compare(qquant, model, target, text, tokens, "--compute", "fp32")
+            lines.append(row(title, alone, seconds, compare(qquant, model, target, text, tokens)))
+            print(lines[-1], file=sys.stderr, flush=True)
+        lines += peers
         one = compare(qquant, model, model, text, "512")
     head = ["method", "bits/weight", "MB", "s", "KL mean", "KL p99", "top-1, %", "perplexity", "ln ratio",
             "KL as it runs", "top-1 as it runs, %"]
@@ -106,14 +134,13 @@ def main(qquant, report, tokens, models):
         "# Quantization", "",
         f"Made by `make quantization-report` on {platform.machine()}, {cpu}, {os.cpu_count()} cores. "
         "Every figure is from `qquant compare`, ± its standard error (block bootstrap, runs of 32 tokens).", "",
-        "Bits per weight are over all tensors: the embedding, which llama.cpp quantizes and we leave in 16 or 32 bits, "
-        "counts. *KL*, *top-1*, *perplexity* are of the weights alone, in fp32, for all alike; *as it runs* is with our "
+        "Bits per weight are over all tensors, embedding and head included; a tied embedding counts once. *KL*, *top-1*, *perplexity* are of the weights alone, in fp32, for all alike; *as it runs* is with our "
         "int8 activations and int8 head. llama.cpp rounds activations to int8 too; that is not in its rows. *s* is the "
         "time to quantize.", "",
     ]
     for spec in models:
-        name, model, text = spec.split("=", 2)
-        lines += section(qquant, tokens, name, model, text)
+        name, model, text, calibration = spec.split("=", 3)
+        lines += section(qquant, tokens, name, model, text, calibration)
         if "SmolLM2" in name:
             lines += ["SmolLM2 as imported comes from a Q4_1 file: its weights sit on a 4-bit asymmetric grid of 32 "
                       "columns already, so a method that finds that grid again looks better than it is. Judge int4 on "

@@ -4,11 +4,13 @@
     python3 train_small.py OUTPUT [MINUTES]
 
 The text is English that every Debian system with Python holds: the licences and copyright files under /usr/share and
-the documentation strings of Python's library. The last twentieth is kept back and written to OUTPUT/held-out.txt.
-Widths are multiples of 256, so that every block format of llama.cpp fits. About 7 million parameters.
+the documentation strings of Python's library. The last twentieth is kept back and written to OUTPUT/held-out.txt; some
+of what it learns from is written to OUTPUT/calibration.txt. Widths are multiples of 256, so that every block format of
+llama.cpp fits. About 4 million parameters.
 """
 
 import ast
+import random
 import sys
 import time
 import sysconfig
@@ -19,7 +21,7 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 LIMIT = 12_000_000  # characters
-WINDOW, BATCH, VOCABULARY = 128, 8, 4096
+WINDOW, BATCH, VOCABULARY = 128, 8, 2048
 
 
 def texts():
@@ -28,8 +30,8 @@ def texts():
     found = sorted(Path("/usr/share/common-licenses").glob("*")) + sorted(Path("/usr/share/doc").glob("*/copyright"))
     for path in found:
         text = path.read_text(errors="ignore")
-        if hash(text[:2000]) not in seen:
-            seen.add(hash(text[:2000]))
+        if text[:2000] not in seen:
+            seen.add(text[:2000])
             yield text
     for path in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
         try:
@@ -53,10 +55,11 @@ def main(output, minutes):
         if size > LIMIT:
             break
     generator = torch.Generator().manual_seed(1)
-    parts = [parts[i] for i in torch.randperm(len(parts), generator=generator)]
+    random.Random(1).shuffle(parts)
     cut = len(parts) * 19 // 20
     held_out = "\n\n".join(parts[cut:])
     (output / "held-out.txt").write_text(held_out)
+    (output / "calibration.txt").write_text("\n\n".join(parts[:cut])[:600_000])
 
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator(parts[:cut], vocab_size=VOCABULARY, special_tokens=["<|endoftext|>"], show_progress=False)
@@ -67,7 +70,7 @@ def main(output, minutes):
     print(f"{size} characters, {len(tokens)} tokens to learn from", file=sys.stderr)
 
     model = LlamaForCausalLM(LlamaConfig(
-        vocab_size=VOCABULARY, hidden_size=256, intermediate_size=768, num_hidden_layers=6, num_attention_heads=4,
+        vocab_size=VOCABULARY, hidden_size=256, intermediate_size=768, num_hidden_layers=4, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=1024, rope_theta=10000.0, tie_word_embeddings=False,
         bos_token_id=0, eos_token_id=0))
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05, betas=(0.9, 0.95))

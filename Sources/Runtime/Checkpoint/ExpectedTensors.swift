@@ -27,7 +27,7 @@ extension ModelConfiguration {
     ) rethrows -> [ExpectedTensor] {
         var tensors: [ExpectedTensor] = []
         if embedding || (wantsHead && tiedEmbeddings) {
-            tensors.append(ExpectedTensor("model.embed_tokens.weight", [vocabulary, hidden]))
+            tensors += self.embedding.tensors(scheme: try scheme(self.embedding.module))
         }
         for layer in range ?? 0..<layers {
             let prefix = "model.layers.\(layer)."

@@ -110,11 +110,33 @@ func denseProduct(_ weights: AlignedBuffer<Float>, _ x: Rows, into out: Rows, po
 }
 
 /// OpenBLAS's own threads are switched off, once: our pool divides the work.
-private enum OpenBLAS {
+enum OpenBLAS {
     static let useOneThread: Void = openblas_set_num_threads(1)
 }
 
 extension PackedWeights {
+    /// A layer in memory.
+    convenience init(_ layer: PackedWeight, kernels: KernelSet, pool: ThreadPool) {
+        let scaleGroup = layer.scheme.groupSize ?? layer.columns
+        self.init(
+            bits: layer.scheme.bits, rows: layer.rows, columns: layer.columns, scaleGroup: scaleGroup,
+            asymmetric: layer.zeroPoints != nil,
+            bfloatScales: layer.scales.allSatisfy { $0.bitPattern & 0xFFFF == 0 }, kernels)
+        layer.words.withUnsafeBytes { words in
+            layer.scales.withUnsafeBufferPointer { scales in
+                (layer.zeroPoints ?? []).withUnsafeBufferPointer { zeros in
+                    fill(
+                        qk_source(
+                            bits: Int32(layer.scheme.bits), rows: Int32(layer.rows), cols: Int32(layer.columns),
+                            scale_group: Int32(scaleGroup),
+                            packed: words.baseAddress!.assumingMemoryBound(to: UInt8.self),
+                            row_bytes: Int64(words.count / layer.rows), scales: scales.baseAddress!,
+                            zero_points: layer.zeroPoints == nil ? nil : zeros.baseAddress!), kernels, pool)
+                }
+            }
+        }
+    }
+
     /// A layer as its checkpoint holds it; its words are read from the mapped file, once.
     convenience init(_ layer: PackedScales, from checkpoint: Checkpoint, kernels: KernelSet, pool: ThreadPool) throws {
         let (rows, columns) = (layer.layer.rows, layer.layer.columns)

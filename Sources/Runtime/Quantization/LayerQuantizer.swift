@@ -33,16 +33,26 @@ struct LayerQuantizer {
         self.context = context
         self.place = place
         blocks = try method.prepare(context)
-        blockRows = max(1, Self.blockValues / max(1, context.columns))
+        blockRows = blocks.preferredRows ?? max(1, Self.blockValues / max(1, context.columns))
     }
 
     /// - Parameter source: W [rows, columns] in the layer's dtype, at any address.
     /// - Throws: QuantizationError.notFinite, .scaleOverflow
     func quantize(_ source: UnsafeRawBufferPointer) throws -> QuantizedLayer {
         switch context.dtype {
-        case .f16: try quantize(source, Float16Format.self)
-        case .bf16: try quantize(source, BFloat16Format.self)
-        default: try quantize(source, Float32Format.self)
+        case .f16: try quantize(source, nil, Float16Format.self)
+        case .bf16: try quantize(source, nil, BFloat16Format.self)
+        default: try quantize(source, nil, Float32Format.self)
+        }
+    }
+
+    /// As above, for weights [rows, columns] that have left the checkpoint's dtype; scales are still stored in it.
+    func quantize(_ values: UnsafeBufferPointer<Float>) throws -> QuantizedLayer {
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        return switch context.dtype {
+        case .f16: try quantize(none, values, Float16Format.self)
+        case .bf16: try quantize(none, values, BFloat16Format.self)
+        default: try quantize(none, values, Float32Format.self)
         }
     }
 
@@ -55,10 +65,14 @@ struct LayerQuantizer {
         var overflow: Int?
     }
 
-    private func quantize<F: FloatFormat>(_ source: UnsafeRawBufferPointer, _: F.Type) throws -> QuantizedLayer {
+    private func quantize<F: FloatFormat>(
+        _ source: UnsafeRawBufferPointer, _ plain: UnsafeBufferPointer<Float>?, _: F.Type
+    ) throws -> QuantizedLayer {
         let scheme = context.scheme
         let (rows, columns) = (context.rows, context.columns)
-        precondition(source.count == rows * columns * F.bytes, "W is [\(rows), \(columns)]")
+        precondition(
+            plain.map { $0.count == rows * columns } ?? (source.count == rows * columns * F.bytes),
+            "W is [\(rows), \(columns)]")
         let groups = scheme.groups(columns: columns)
         let rowWords = scheme.words(columns)
         let count = (rows + blockRows - 1) / blockRows
@@ -72,12 +86,12 @@ struct LayerQuantizer {
                     outcomes.withUnsafeMutableBufferPointer { outcomes in
                         // Blocks write disjoint slices, each its own.
                         nonisolated(unsafe) let (words, scales, zeroPoints) = (words, scales, zeroPoints)
-                        nonisolated(unsafe) let (outcomes, source) = (outcomes, source)
+                        nonisolated(unsafe) let (outcomes, source, plain) = (outcomes, source, plain)
                         DispatchQueue.concurrentPerform(iterations: count) { index in
                             let first = index * blockRows
                             let last = min(rows, first + blockRows)
                             outcomes[index] = block(
-                                F.self, source, firstRow: first, rows: last - first,
+                                F.self, source, plain, firstRow: first, rows: last - first,
                                 into: UnsafeMutableBufferPointer(rebasing: words[first * rowWords..<last * rowWords]),
                                 UnsafeMutableBufferPointer(rebasing: scales[first * groups..<last * groups]),
                                 UnsafeMutableBufferPointer(rebasing: zeroPoints[first * groups..<last * groups]))
@@ -86,14 +100,14 @@ struct LayerQuantizer {
                 }
             }
         }
-        try refuse(outcomes, groups: groups, source, F.self)
+        try refuse(outcomes, groups: groups, source, plain, F.self)
         return QuantizedLayer(
             context: context, words: words, scales: scales, zeroPoints: zeroPoints,
             signal: outcomes.reduce(0) { $0 + $1.signal }, noise: outcomes.reduce(0) { $0 + $1.noise })
     }
 
     private func block<F: FloatFormat>(
-        _: F.Type, _ source: UnsafeRawBufferPointer, firstRow: Int, rows: Int,
+        _: F.Type, _ source: UnsafeRawBufferPointer, _ plain: UnsafeBufferPointer<Float>?, firstRow: Int, rows: Int,
         into words: UnsafeMutableBufferPointer<UInt32>, _ scales: UnsafeMutableBufferPointer<Float>,
         _ zeroPoints: UnsafeMutableBufferPointer<Int8>
     ) -> Outcome {
@@ -102,9 +116,16 @@ struct LayerQuantizer {
         var outcome = Outcome()
         withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { values in
             withUnsafeTemporaryAllocation(of: Int8.self, capacity: count) { quants in
-                let bytes = UnsafeRawBufferPointer(
-                    rebasing: source[firstRow * columns * F.bytes..<(firstRow + rows) * columns * F.bytes])
-                let found = FiniteConversion.convert(F.self, bytes, into: values)
+                let found: (count: Int, first: Int)
+                if let plain {
+                    let part = UnsafeRawBufferPointer(
+                        UnsafeBufferPointer(rebasing: plain[firstRow * columns..<(firstRow + rows) * columns]))
+                    found = FiniteConversion.convert(Float32Format.self, part, into: values)
+                } else {
+                    let part = UnsafeRawBufferPointer(
+                        rebasing: source[firstRow * columns * F.bytes..<(firstRow + rows) * columns * F.bytes])
+                    found = FiniteConversion.convert(F.self, part, into: values)
+                }
                 if found.count > 0 {
                     outcome.notFinite = found.count
                     outcome.firstNotFinite = firstRow * columns + found.first
@@ -133,11 +154,12 @@ struct LayerQuantizer {
     }
 
     private func refuse<F: FloatFormat>(
-        _ outcomes: [Outcome], groups: Int, _ source: UnsafeRawBufferPointer, _: F.Type
+        _ outcomes: [Outcome], groups: Int, _ source: UnsafeRawBufferPointer, _ plain: UnsafeBufferPointer<Float>?,
+        _: F.Type
     ) throws {
         let tensor = context.module + ".weight"
         if let index = outcomes.lazy.compactMap(\.firstNotFinite).first {
-            let value = F.load(source.baseAddress! + index * F.bytes)
+            let value = plain.map { $0[index] } ?? F.load(source.baseAddress! + index * F.bytes)
             throw QuantizationError.notFinite(
                 place: place, tensor: tensor, value: value.isNaN ? "NaN" : "\(value)",
                 index: [index / context.columns, index % context.columns],

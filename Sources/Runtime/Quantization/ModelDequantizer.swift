@@ -24,7 +24,7 @@ public struct ModelDequantizer: Sendable {
         try checkpoint.validate()
         self.checkpoint = checkpoint
         let model = checkpoint.configuration
-        plans = try (model.decoderLinearLayers + [model.head]).compactMap { layer in
+        plans = try ([model.embedding] + model.decoderLinearLayers + [model.head]).compactMap { layer in
             guard checkpoint.tensors[layer.module + ".weight_packed"] != nil,
                 let scheme = try quantization.scheme(for: layer.module)
             else { return nil }

@@ -32,6 +32,8 @@ public struct ModelInspection: Sendable {
     public let parameters: Int
     /// Bits of the quantized layers' tensors for each weight of theirs, scales and zero points included.
     public let quantizedBitsPerWeight: Double?
+    /// What the first file says of its making.
+    public let metadata: [String: String]
     /// `Checkpoint.digest`.
     public let digest: String?
     /// Why the tensors are not those of config.json, where they are not.
@@ -58,6 +60,7 @@ public struct ModelInspection: Sendable {
     private init(checkpoint: Checkpoint) throws {
         path = checkpoint.directory.path
         format = "safetensors"
+        metadata = checkpoint.files.first?.metadata ?? [:]
         files = checkpoint.files.count
         fileBytes = checkpoint.files.reduce(0) { $0 + $1.file.count }
         tensors = Self.sorted(checkpoint.tensors.values)
@@ -72,7 +75,7 @@ public struct ModelInspection: Sendable {
         var quantized = (weights: 0, bytes: 0)
         var parameters = checkpoint.tensors.values.reduce(0) { $0 + $1.count }
         if let quantization = try checkpoint.quantization {
-            for layer in model.decoderLinearLayers + [model.head] {
+            for layer in [model.embedding] + model.decoderLinearLayers + [model.head] {
                 guard checkpoint.tensors[layer.module + ".weight_packed"] != nil,
                     let scheme = try quantization.scheme(for: layer.module)
                 else { continue }
@@ -113,6 +116,7 @@ public struct ModelInspection: Sendable {
         quantizedBitsPerWeight =
             weights == 0 ? nil : Double(quantized.reduce(0) { $0 + $1.range.count } * 8) / Double(weights)
         digest = nil
+        metadata = [:]
     }
 
     private init(safetensors url: URL) throws {
@@ -124,6 +128,7 @@ public struct ModelInspection: Sendable {
         tensors = Self.sorted(file.entries.values.map(\.info))
         parameters = file.entries.values.reduce(0) { $0 + $1.info.count }
         (model, schemes, quantizedBitsPerWeight, digest, problem) = (nil, [], nil, nil, nil)
+        metadata = file.metadata
     }
 
     private static func begins(_ url: URL, with letters: String) throws -> Bool {

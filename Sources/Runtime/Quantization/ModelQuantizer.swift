@@ -1,81 +1,74 @@
+import Crypto
 import Foundation
 
-/// Quantizes a checkpoint into a directory of its own, in compressed-tensors' format: linear layers by a scheme, all
-/// else copied as it is. Tensor by tensor, so that memory holds the largest one and not the model.
+/// Quantizes a checkpoint into a directory of its own, in compressed-tensors' format: modules by the recipe's plan, all
+/// else copied as it is. Tensor by tensor, or, where a method needs calibration, layer by layer, so that memory holds
+/// the largest of these and not the model.
 public struct ModelQuantizer: Sendable {
-    /// What became of one layer.
-    public struct Layer: Sendable {
-        public let layer: LinearLayer
-        public let bytesBefore, bytesAfter: Int
-        /// nil before the layer is quantized.
-        public var quality: SignalToNoise?
-    }
-
-    public struct Summary: Sendable {
-        public let scheme: QuantizationScheme
-        public let method: String
-        public let layers: [Layer]
-        /// Bytes of all tensors.
-        public let bytesBefore, bytesAfter: Int
-        public let parameters: Int
-
-        /// Bits a weight of the quantized layers takes, scales and zero points included.
-        public var bitsPerWeight: Double {
-            let weights = layers.reduce(0) { $0 + $1.layer.rows * $1.layer.columns }
-            return weights == 0 ? 0 : Double(layers.reduce(0) { $0 + $1.bytesAfter } * 8) / Double(weights)
-        }
-    }
-
-    private struct Plan {
+    struct Plan {
         let layer: LinearLayer
-        /// The tensor that is quantized: the embedding, where a tied head is.
+        let scheme: QuantizationScheme
+        /// The tensor that is quantized: the embedding, where a tied head gets weights of its own.
         let source: TensorInfo
         /// weight_packed, weight_scale, weight_shape, and weight_zero_point where asymmetric.
         let targets: [TensorInfo]
     }
 
-    private let checkpoint: Checkpoint
-    private let scheme: QuantizationScheme
-    private let method: any RoundingMethod
-    private let plans: [Plan]
-    private let copies: [TensorInfo]
+    let checkpoint: Checkpoint
+    let recipe: QuantizationRecipe
+    let plans: [Plan]
+    let copies: [TensorInfo]
     private let untiesHead: Bool
 
     /// Checks everything that can be known before work begins; nothing is written.
-    ///
-    /// - Parameter quantizesHead: whether the head is quantized too. A tied head gets weights of its own then: the
-    ///   format has no quantized embedding, so the result is untied.
-    /// - Throws: `QuantizationError.alreadyQuantized`, `.indivisible` with every such layer, `CheckpointError`.
-    public init(
-        _ checkpoint: Checkpoint, scheme: QuantizationScheme, method: any RoundingMethod = RoundToNearest(),
-        quantizesHead: Bool = false
-    ) throws {
+    /// - Throws: `QuantizationError.alreadyQuantized`, `.indivisible` with every such layer, `.notCalibrated`,
+    ///   `.override`; `CheckpointError`.
+    public init(_ checkpoint: Checkpoint, recipe: QuantizationRecipe) throws {
         let model = checkpoint.configuration
         let place = checkpoint.directory.path
         if let present = model.quantizationJSON {
             throw QuantizationError.alreadyQuantized(place: place, method: present["quant_method"]?.string ?? "unknown")
         }
         try checkpoint.validate()
-        let layers = model.decoderLinearLayers + (quantizesHead ? [model.head] : [])
-        let indivisible = layers.filter { !scheme.divides(columns: $0.columns) }
-        guard indivisible.isEmpty else {
-            throw QuantizationError.indivisible(
-                place: place, layers: indivisible.map { .init(module: $0.module, columns: $0.columns) },
-                groupSize: scheme.groupSize ?? 0,
-                divisors: [128, 64, 32].filter { size in layers.allSatisfy { $0.columns % size == 0 } })
+        try recipe.plan.validate()
+        if recipe.walks, recipe.calibration == nil {
+            throw QuantizationError.notCalibrated(place: place, method: recipe.label)
+        }
+        let layers = recipe.plan.quantized
+        for size in Set(layers.compactMap { recipe.plan[$0.module]?.groupSize }).sorted(by: >) {
+            let indivisible = layers.filter {
+                recipe.plan[$0.module]?.groupSize == size && !recipe.plan[$0.module]!.divides(columns: $0.columns)
+            }
+            guard indivisible.isEmpty else {
+                throw QuantizationError.indivisible(
+                    place: place, layers: indivisible.map { .init(module: $0.module, columns: $0.columns) },
+                    groupSize: size,
+                    divisors: [128, 64, 32].filter { size in layers.allSatisfy { $0.columns % size == 0 } })
+            }
         }
         self.checkpoint = checkpoint
-        self.scheme = scheme
-        self.method = method
-        untiesHead = quantizesHead && model.tiedEmbeddings
+        self.recipe = recipe
+        untiesHead = model.tiedEmbeddings && recipe.plan["lm_head"] != nil
         plans = try layers.map { layer in
             let tied = layer.module == "lm_head" && model.tiedEmbeddings
-            let source = try checkpoint.info(tied ? "model.embed_tokens.weight" : layer.weight)
-            return Plan(layer: layer, source: source, targets: Self.targets(layer, scheme, dtype: source.dtype))
+            let source = try checkpoint.info(tied ? model.embedding.weight : layer.weight)
+            let scheme = recipe.plan[layer.module]!
+            return Plan(
+                layer: layer, scheme: scheme, source: source, targets: Self.targets(layer, scheme, dtype: source.dtype))
         }
         // A tied head's own weight is never read; where the embedding is the head, its copy is left out.
         let replaced = Set(layers.map(\.weight) + (model.tiedEmbeddings ? ["lm_head.weight"] : []))
         copies = checkpoint.tensors.values.filter { !replaced.contains($0.name) }.sorted { $0.name < $1.name }
+    }
+
+    /// All of the decoder by one scheme.
+    /// - Parameter quantizesHead: whether the head is quantized too; a tied head gets weights of its own then.
+    public init(
+        _ checkpoint: Checkpoint, scheme: QuantizationScheme, method: QuantizationRecipe.Method = .rtn,
+        quantizesHead: Bool = false
+    ) throws {
+        let plan = QuantizationPlan(checkpoint.configuration, scheme: scheme, head: quantizesHead ? scheme : nil)
+        try self.init(checkpoint, recipe: QuantizationRecipe(plan: plan, method: method))
     }
 
     private static func targets(_ layer: LinearLayer, _ scheme: QuantizationScheme, dtype: DType) -> [TensorInfo] {
@@ -86,10 +79,10 @@ public struct ModelQuantizer: Sendable {
     }
 
     /// What the result will hold, without qualities.
-    public var plan: Summary { summary(plans.map { report($0, nil) }) }
+    public var plan: Summary { summary([:]) }
 
     /// Quantizes and writes; the directory appears whole or not at all.
-    /// - Parameter progress: hears of layers done, and of how many there are.
+    /// - Parameter progress: hears of modules done, and of how many there are.
     /// - Throws: `QuantizationError` (weights that are not finite), `CheckpointError` (output, disk).
     public func write(
         to output: URL, overwrite: Bool = false, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
@@ -98,82 +91,96 @@ public struct ModelQuantizer: Sendable {
             throw QuantizationError.outputIsInput(path: output.path)
         }
         let directory = try AtomicDirectory(url: output, overwrite: overwrite)
-        let writer = try SafetensorsWriter(
-            url: directory.temporary.appending(path: "model.safetensors"),
-            tensors: copies + plans.flatMap(\.targets), metadata: ["format": "pt"],
-            shownAs: directory.shown("model.safetensors"))
+        let metadata = recipe.metadata(sourceDigest: try checkpoint.digest())
+        let calibrated = try recipe.walks ? CalibratedLayers(self, output: output, metadata: metadata) : nil
+        try calibrated?.run { progress($0, plans.count) }
+        let writer = try ShardedWriter(
+            directory, tensors: copies + plans.flatMap(\.targets), metadata: metadata, maxBytes: recipe.maxShardBytes)
         for info in copies {
-            try checkpoint.copyFinite(info.name, to: writer)
+            if let changed = calibrated?.norm(info.name) {
+                try Self.bytes(changed, info.dtype).withUnsafeBytes { try writer.write(info.name, $0) }
+            } else {
+                try checkpoint.copyFinite(info.name, to: writer.writer(of: info.name))
+            }
         }
-        var layers: [Layer] = []
+        var qualities: [String: SignalToNoise] = [:]
         for (index, plan) in plans.enumerated() {
-            layers.append(report(plan, try quantize(plan, into: writer)))
-            progress(index + 1, plans.count)
+            if let done = calibrated?.quality(of: plan.layer.module) {
+                qualities[plan.layer.module] = done
+                try calibrated?.copy(plan, to: writer)
+            } else {
+                let result = try quantize(plan)
+                qualities[plan.layer.module] = SignalToNoise(signal: result.signal, noise: result.noise)
+                try Self.write(result, plan) { try writer.write($0, $1) }
+            }
+            if calibrated == nil { progress(index + 1, plans.count) }
         }
-        try writer.finish()
+        let summary = summary(qualities)
+        try writer.finish(totalBytes: summary.bytesAfter)
         try directory.write(configuration.serialized(), to: "config.json")
         try checkpoint.copyOtherFiles(to: directory.temporary)
         try directory.commit()
-        return summary(layers)
+        calibrated?.finished()
+        return summary
     }
 
-    private func quantize(_ plan: Plan, into writer: SafetensorsWriter) throws -> SignalToNoise {
+    /// By the weights alone, straight from the file.
+    private func quantize(_ plan: Plan) throws -> QuantizedLayer {
         let context = LayerContext(
             module: plan.layer.module, rows: plan.layer.rows, columns: plan.layer.columns, dtype: plan.source.dtype,
-            scheme: scheme)
-        let quantizer = try LayerQuantizer(context, method: method, place: checkpoint.directory.path)
+            scheme: plan.scheme)
+        let isEnd = plan.layer.module == "model.embed_tokens" || plan.layer.module == "lm_head"
+        let quantizer = try LayerQuantizer(
+            context, method: isEnd ? recipe.endsMethod : recipe.decoderMethod, place: checkpoint.directory.path)
         let result = try checkpoint.withBytes(plan.source.name) { try quantizer.quantize($0) }
         checkpoint.release(plan.source.name)
-        try result.words.withUnsafeBytes { try writer.write(plan.targets[0].name, $0) }
-        try Self.bytes(result.scales, plan.source.dtype).withUnsafeBytes { try writer.write(plan.targets[1].name, $0) }
+        return result
+    }
+
+    /// The embedding as it will be read, where it is quantized: its own method needs no calibration.
+    func embedding() throws -> PackedWeight? {
+        guard let plan = plans.first(where: { $0.layer.module == "model.embed_tokens" }) else { return nil }
+        return PackedWeight(try quantize(plan))
+    }
+
+    static func write(
+        _ result: QuantizedLayer, _ plan: Plan, to write: (String, UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        try result.words.withUnsafeBytes { try write(plan.targets[0].name, $0) }
+        try bytes(result.scales, plan.source.dtype).withUnsafeBytes { try write(plan.targets[1].name, $0) }
         try [Int64(plan.layer.rows).littleEndian, Int64(plan.layer.columns).littleEndian].withUnsafeBytes {
-            try writer.write(plan.targets[2].name, $0)
+            try write(plan.targets[2].name, $0)
         }
-        if !scheme.symmetric {
+        if !plan.scheme.symmetric {
             let packed = Packing.packZeroPoints(
-                result.zeroPoints, rows: plan.layer.rows, groups: scheme.groups(columns: plan.layer.columns),
-                bits: scheme.bits)
-            try packed.withUnsafeBytes { try writer.write(plan.targets[3].name, $0) }
+                result.zeroPoints, rows: plan.layer.rows, groups: plan.scheme.groups(columns: plan.layer.columns),
+                bits: plan.scheme.bits)
+            try packed.withUnsafeBytes { try write(plan.targets[3].name, $0) }
         }
-        return SignalToNoise(signal: result.signal, noise: result.noise)
     }
 
     private static func bytes(_ values: [Float], _ dtype: DType) -> [UInt8] {
-        func stored<F: FloatFormat>(_: F.Type) -> [UInt8] {
-            var bytes = [UInt8](repeating: 0, count: values.count * F.bytes)
-            bytes.withUnsafeMutableBytes { target in
-                for (index, value) in values.enumerated() { F.store(value, to: target.baseAddress! + index * F.bytes) }
-            }
-            return bytes
+        var bytes = [UInt8](repeating: 0, count: values.count * dtype.size)
+        values.withUnsafeBufferPointer { values in
+            bytes.withUnsafeMutableBytes { FloatConversion.convert(values, to: dtype, into: $0) }
         }
-        return switch dtype {
-        case .f16: stored(Float16Format.self)
-        case .bf16: stored(BFloat16Format.self)
-        default: stored(Float32Format.self)
-        }
+        return bytes
     }
 
     private var configuration: JSONValue {
         var config = checkpoint.configurationJSON
-        let ignore = plans.contains { $0.layer.module == "lm_head" } ? [] : ["lm_head"]
         config["quantization_config"] =
-            QuantizationConfiguration(scheme, observer: method.observer, ignore: ignore).json
+            recipe.plan.configuration(decoder: recipe.decoderMethod, ends: recipe.endsMethod).json
         if untiesHead { config["tie_word_embeddings"] = false }
         return .object(config)
     }
 
-    private func report(_ plan: Plan, _ quality: SignalToNoise?) -> Layer {
-        Layer(
-            layer: plan.layer, bytesBefore: plan.source.byteCount,
-            bytesAfter: plan.targets.reduce(0) { $0 + $1.byteCount }, quality: quality)
-    }
-
-    private func summary(_ layers: [Layer]) -> Summary {
-        let copied = copies.reduce(0) { $0 + $1.byteCount }
-        return Summary(
-            scheme: scheme, method: method.name, layers: layers,
-            bytesBefore: checkpoint.tensors.values.reduce(0) { $0 + $1.byteCount },
-            bytesAfter: copied + layers.reduce(0) { $0 + $1.bytesAfter },
-            parameters: checkpoint.tensors.values.reduce(0) { $0 + $1.count })
+    /// A digest of source and recipe, by which an interrupted run is known again.
+    func key(metadata: [String: String]) -> String {
+        let schemes = plans.map { "\($0.layer.module)=\($0.scheme.name)" }
+        let text = (metadata.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" } + schemes)
+            .joined(separator: "\n")
+        return SHA256.hash(data: Data(text.utf8)).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
+            .joined()
     }
 }

@@ -57,6 +57,32 @@ public struct PackedWeight: Sendable, Equatable {
         zeroPoints = scales.zeroPoints
     }
 
+    /// Reads the tensors of `layer` from a file that the quantizer itself has written.
+    init(_ layer: LinearLayer, scheme: QuantizationScheme, file: SafetensorsFile) throws {
+        rows = layer.rows
+        columns = layer.columns
+        self.scheme = scheme
+        let groups = scheme.groups(columns: layer.columns)
+        guard let scale = file.entries[layer.module + ".weight_scale"]?.info, scale.shape == [layer.rows, groups] else {
+            throw CheckpointError.missingTensor(path: file.file.path, name: layer.module + ".weight_scale")
+        }
+        scaleDType = scale.dtype
+        words = try file.withBytes(layer.module + ".weight_packed", Self.words)
+        scales = try file.withBytes(scale.name) { bytes in
+            [Float](unsafeUninitializedCapacity: scale.count) { values, count in
+                let target = UnsafeMutableBufferPointer(rebasing: values[..<scale.count])
+                _ = FloatConversion.convert(bytes, scale.dtype, into: target)
+                count = scale.count
+            }
+        }
+        zeroPoints =
+            scheme.symmetric
+            ? nil
+            : Packing.unpackZeroPoints(
+                try file.withBytes(layer.module + ".weight_zero_point", Self.words), rows: rows, groups: groups,
+                bits: scheme.bits)
+    }
+
     fileprivate static func words(_ bytes: UnsafeRawBufferPointer) -> [UInt32] {
         [UInt32](unsafeUninitializedCapacity: bytes.count / 4) { words, count in
             UnsafeMutableRawBufferPointer(words).copyMemory(from: bytes)
@@ -83,6 +109,13 @@ public struct PackedWeight: Sendable, Equatable {
         case .f16: dequantized(row, Float16Format.self)
         case .bf16: dequantized(row, BFloat16Format.self)
         default: dequantized(row, Float32Format.self)
+        }
+    }
+
+    /// As `dequantized(row:)` in fp32, into memory that holds a row.
+    func restore(row: Int, into target: UnsafeMutablePointer<Float>) {
+        dequantized(row: row, dtype: .f32).withUnsafeBufferPointer {
+            target.update(from: $0.baseAddress!, count: columns)
         }
     }
 
@@ -162,6 +195,27 @@ struct PackedScales {
             _ = try check(".weight_zero_point", [.i32], [scheme.words(rows), groups])
             let packed = try checkpoint.withBytes(layer.module + ".weight_zero_point", PackedWeight.words)
             zeroPoints = Packing.unpackZeroPoints(packed, rows: rows, groups: groups, bits: scheme.bits)
+        }
+    }
+}
+
+extension PackedScales {
+    /// One row [columns] in fp32, from the bytes of `weight_packed`.
+    func restore(row: Int, words: UnsafeRawBufferPointer, into target: UnsafeMutablePointer<Float>) {
+        let rowBytes = scheme.words(layer.columns) * 4
+        let groups = scheme.groups(columns: layer.columns)
+        withUnsafeTemporaryAllocation(of: Int8.self, capacity: layer.columns) { quants in
+            Packing.unpack(
+                UnsafeRawBufferPointer(rebasing: words[row * rowBytes..<(row + 1) * rowBytes]), bits: scheme.bits,
+                into: quants)
+            values.withUnsafeBufferPointer { scales in
+                (zeroPoints ?? []).withUnsafeBufferPointer { zeros in
+                    Dequantization.row(
+                        Float32Format.self, quants: quants.baseAddress!, scales: scales.baseAddress! + row * groups,
+                        zeroPoints: zeroPoints == nil ? nil : zeros.baseAddress! + row * groups,
+                        columns: layer.columns, groupSize: scheme.groupSize ?? layer.columns, into: target)
+                }
+            }
         }
     }
 }

@@ -47,10 +47,9 @@ public struct QuantizationConfiguration: Sendable, Equatable {
     /// As the reference decides it: a module that an entry of `ignore` matches is left; otherwise exact names go before
     /// expressions and those before class names, and among equals the alphabet decides.
     /// - Parameter module: `model.layers.0.self_attn.q_proj`, `lm_head`, `model.embed_tokens`.
-    /// - Throws: QuantizationError, for a pattern that cannot be used and for a quantized embedding.
+    /// - Throws: QuantizationError, for a pattern that cannot be used.
     public func scheme(for module: String) throws -> QuantizationScheme? {
-        let isEmbedding = module.hasSuffix("embed_tokens")
-        let classes = [isEmbedding ? "Embedding" : "Linear", "Module"]
+        let classes = [module.hasSuffix("embed_tokens") ? "Embedding" : "Linear", "Module"]
         for pattern in ignore.map(ModulePattern.init) {
             if try pattern.matches(class: classes) || pattern.matches(name: module, place: place) { return nil }
         }
@@ -62,12 +61,7 @@ public struct QuantizationConfiguration: Sendable, Equatable {
         let match =
             try patterns.first { try $0.matches(name: module, place: place) }
             ?? patterns.first { $0.matches(class: classes) }
-        guard let match, let scheme = schemes[match.text] ?? nil else { return nil }
-        if isEmbedding {
-            throw QuantizationError.unsupported(
-                place: place, key: "the target \(match)", value: module, supported: "linear layers only")
-        }
-        return scheme
+        return match.flatMap { schemes[$0.text] ?? nil }
     }
 
     /// The object for config.json, with exactly the keys that the readers allow.

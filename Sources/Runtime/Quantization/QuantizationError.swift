@@ -19,6 +19,18 @@ public enum QuantizationError: WordedError, Equatable {
     /// A tensor of a packed layer has another shape or dtype than its scheme says.
     case packedTensor(place: String, tensor: String, expected: String, got: String)
     case outputIsInput(path: String)
+    /// A method that needs calibration has none of a layer.
+    case notCalibrated(place: String, method: String)
+    /// The calibration's second moments cannot be inverted.
+    case singular(place: String)
+    /// The calibration cannot be used.
+    case calibration(place: String, problem: String, expected: String?, got: String?, advice: String?)
+    /// An override is malformed, matches nothing, or takes layers apart that are computed together.
+    case override(text: String, problem: String, expected: String?, got: String?)
+    /// No choice of schemes meets the budget.
+    case budget(place: String, wanted: String, least: String)
+    /// A file of sensitivities belongs to another model, or is malformed.
+    case sensitivities(place: String, problem: String)
 
     public struct Layer: Sendable, Equatable {
         public let module: String
@@ -63,6 +75,22 @@ public enum QuantizationError: WordedError, Equatable {
             Wording(place, "\(tensor) cannot be quantized", expected: "F32, F16 or BF16", got: dtype)
         case .packedTensor(let place, let tensor, let expected, let got):
             Wording(place, "\(tensor) does not fit its quantization scheme", expected: expected, got: got)
+        case .notCalibrated(let place, let method):
+            Wording(place, "the method \(method) needs calibration", advice: "give --calibration FILE")
+        case .singular(let place):
+            Wording(
+                place, "the second moments of its inputs cannot be inverted",
+                advice: "give more calibration tokens or a larger --damping")
+        case .calibration(let place, let problem, let expected, let got, let advice):
+            Wording(place, problem, expected: expected, got: got, advice: advice)
+        case .override(let text, let problem, let expected, let got):
+            Wording("--override \(text)", problem, expected: expected, got: got)
+        case .budget(let place, let wanted, let least):
+            Wording(
+                place, "no choice of schemes is that small", expected: "at least \(least)", got: wanted,
+                advice: "give a larger budget")
+        case .sensitivities(let place, let problem):
+            Wording(place, problem, advice: "delete it, and it is measured anew")
         case .outputIsInput(let path):
             Wording(path, "the output would replace the checkpoint that is read", advice: "choose another --output")
         }

@@ -1,5 +1,4 @@
-/// How real weights become integers: round to nearest today; a search for the best scale, GPTQ and the like are further
-/// methods. A method is asked once per layer, where it may do what concerns the whole layer (an inverse Hessian, the
+/// How real weights become integers: round to nearest, a search for the best scale, GPTQ. A method is asked once per layer, where it may do what concerns the whole layer (an inverse Hessian, the
 /// columns' importance), and what it returns then quantizes blocks of rows on all cores.
 public protocol RoundingMethod: Sendable {
     /// The name on the command line and in reports.
@@ -7,15 +6,29 @@ public protocol RoundingMethod: Sendable {
     /// What `observer` says in `quantization_config`.
     var observer: String { get }
 
+    /// Whether columns are quantized in an order of their own ("actorder": "weight").
+    var activationOrder: Bool { get }
+
     /// - Throws: what the method itself refuses, such as a layer without calibration data.
     func prepare(_ layer: LayerContext) throws -> any BlockQuantizer
 }
 
+extension RoundingMethod {
+    public var activationOrder: Bool { false }
+}
+
 /// Quantizes blocks of one layer's rows. Called on several threads at once, so it only reads its own state.
 public protocol BlockQuantizer: Sendable {
+    /// Rows of a block that suit the method; nil where any do.
+    var preferredRows: Int? { get }
+
     /// Fills all of `result`. Every scale is representable in the layer's dtype; a scale that is not finite is found by
     /// the caller and refused by name.
     func quantize(_ weights: WeightBlock, into result: QuantizedBlock)
+}
+
+extension BlockQuantizer {
+    public var preferredRows: Int? { nil }
 }
 
 /// The layer that is being quantized.

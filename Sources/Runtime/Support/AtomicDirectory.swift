@@ -30,6 +30,7 @@ package final class AtomicDirectory: Sendable {
             throw .system(
                 path: parent, operation: "create the directory", code: cause.map { Int32($0.code) } ?? ENOTDIR)
         }
+        name.sweep()
         guard mkdir(name.temporary, 0o777) == 0 else {
             throw .system(path: path, operation: "create a directory there", code: errno)
         }

@@ -49,6 +49,22 @@ package struct AtomicName: Sendable {
         self.init(url.path, overwrite: overwrite)
     }
 
+    /// Removes what processes that were killed have left under their temporary names for the same destination.
+    func sweep() {
+        let parent = (temporary as NSString).deletingLastPathComponent
+        // .STEM.PID.RANDOM.tmp
+        let own = (temporary as NSString).lastPathComponent.split(separator: ".", omittingEmptySubsequences: false)
+        let stem = own.dropLast(3).joined(separator: ".") + "."
+        let directory = parent.isEmpty ? "." : parent
+        for found in (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        where found.hasPrefix(stem) && found.hasSuffix(".tmp") {
+            let rest = found.dropFirst(stem.count).split(separator: ".", omittingEmptySubsequences: false)
+            guard rest.count == 3, let process = pid_t(rest[0]), process > 0 else { continue }
+            guard kill(process, 0) != 0, errno == ESRCH else { continue }
+            try? FileManager.default.removeItem(atPath: directory + "/" + found)
+        }
+    }
+
     /// Gives the finished file at `temporary` its name. On an error it is removed, and what stood under the name before
     /// stands there still; so does, unless `overwrite`, what another process has made there meanwhile.
     package func publishFile() throws(FileWriteError) {

@@ -59,7 +59,8 @@ import Testing
             var killed = 0
             for delay in [0, 10, 40, 80, 160] {
                 let (process, _) = try Child.start(command)
-                while process.isRunning, try files(directory).count == 1 + killed { usleep(500) }
+                let own = ".q.\(process.processIdentifier)."
+                while process.isRunning, try !files(directory).contains(where: { $0.hasPrefix(own) }) { usleep(500) }
                 usleep(UInt32(delay) * 1000)
                 kill(process.processIdentifier, SIGKILL)
                 process.waitUntilExit()
@@ -74,6 +75,55 @@ import Testing
             #expect(
                 try Child.run(tool.path, "quantize", model.path, "--output", output.path, "--bits", "4").status == 0)
             try Checkpoint(directory: output).validate()
+            #expect(try files(directory) == ["model", "q"], "what was left behind is swept up")
+        }
+    }
+
+    /// Killed in the middle, a calibrated run goes on with the layers that it has, and ends with the same bytes.
+    @Test(.enabled(if: Child.tool("qquant") != nil, "the tools were not built"))
+    func calibratedRunGoesOnAfterAKill() throws {
+        let tool = try #require(Child.tool("qquant"))
+        try temporaryDirectory { directory in
+            let model = directory.appending(path: "model")
+            try SparseModel(hidden: 256, intermediate: 1024, layers: 12).write(to: model)
+            let tokens = directory.appending(path: "tokens.jsonl")
+            let list = (0..<2048).map { "\($0 * 37 % 512)" }.joined(separator: ",")
+            try Data("{\"tokens\":[\(list)]}\n".utf8).write(to: tokens)
+            func command(_ name: String) -> [String] {
+                [
+                    tool.path, "quantize", model.path, "--output", directory.appending(path: name).path, "--bits", "4",
+                    "--method", "gptq", "--calibration", tokens.path, "--calibration-tokens", "2048",
+                ]
+            }
+            func layers() throws -> [String] {
+                try files(directory).filter { $0.hasSuffix(".layers") }.flatMap {
+                    try files(directory.appending(path: $0)).filter { $0.hasPrefix("layer-") }
+                }
+            }
+            let (process, _) = try Child.start(command("q"))
+            while process.isRunning, try layers().count < 3 { usleep(500) }
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            #expect(process.terminationReason == .uncaughtSignal, "the run was over before it was killed")
+            let done = try layers()
+            #expect(done.count >= 3 && done.count < 12)
+            #expect(!FileManager.default.fileExists(atPath: directory.appending(path: "q").path))
+            let before = try done.map { name -> Date in
+                let folder = try #require(try files(directory).first { $0.hasSuffix(".layers") })
+                let url = directory.appending(path: folder).appending(path: name)
+                return try #require(try url.resourceValues(forKeys: [.contentModificationDateKey]).contentModificationDate)
+            }
+            #expect(before.count == done.count)
+            let resumed = try Child.run(command("q"))
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            // Neither the layers kept nor what the killed run left under a temporary name is there any more.
+            #expect(try files(directory) == ["model", "q", "tokens.jsonl"])
+            #expect(try Child.run(command("undisturbed")).status == 0)
+            for name in ["model.safetensors", "config.json"] {
+                #expect(
+                    try Data(contentsOf: directory.appending(path: "q/\(name)"))
+                        == Data(contentsOf: directory.appending(path: "undisturbed/\(name)")), "\(name)")
+            }
         }
     }
 

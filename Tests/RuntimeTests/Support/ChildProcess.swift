@@ -32,7 +32,10 @@ enum Child {
     }
 
     @discardableResult
-    static func run(_ command: String...) throws -> Outcome {
+    static func run(_ command: String...) throws -> Outcome { try run(command) }
+
+    @discardableResult
+    static func run(_ command: [String]) throws -> Outcome {
         let (process, errors) = try start(command)
         let said = errors.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()

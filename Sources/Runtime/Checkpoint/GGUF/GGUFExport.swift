@@ -61,7 +61,7 @@ public struct GGUFExport: Sendable {
         var items = [
             Item(
                 name: "token_embd.weight", source: "model.embed_tokens", shape: [model.vocabulary, model.hidden],
-                type: .q80),
+                type: .q80, scheme: try quantization?.scheme(for: "model.embed_tokens")),
             Item(name: "output_norm.weight", source: "model.norm", shape: [model.hidden], type: .f32),
         ]
         if !model.tiedEmbeddings {

@@ -1,0 +1,77 @@
+/// Takes the calibration through the model layer by layer, twice: as the full model computes it, and as the layers
+/// quantized so far do. Each product is quantized on the inputs that it will really get, and the products behind it see
+/// what became of it, within a layer too. Memory holds one layer and the tokens' rows.
+final class CalibrationWalk {
+    /// The products of a layer that read the same input.
+    enum Slot: Int, CaseIterable {
+        case attention, output, mlp, down
+
+        /// Their places in `ModelConfiguration.linearLayers`.
+        var places: Range<Int> {
+            switch self {
+            case .attention: 0..<3
+            case .output: 3..<4
+            case .mlp: 4..<6
+            case .down: 6..<7
+            }
+        }
+    }
+
+    /// What the products of a slot read.
+    struct Input {
+        let slot: Slot
+        /// [tokens, inputs], behind the quantized layers.
+        let rows: OwnedRows
+        /// [tokens, inputs], in the full model.
+        let reference: OwnedRows
+        /// Before `output` and `down`, which add to the residual stream: what the full model's stream has more,
+        /// [tokens, hidden].
+        let gap: OwnedRows?
+    }
+
+    let runner: LayerRunner
+    private let x: OwnedRows
+    private let reference: OwnedRows
+
+    /// - Parameter embedding: the quantized one, where it is.
+    init(_ runner: LayerRunner, reference: EmbeddingTable, embedding: EmbeddingTable?) throws {
+        self.runner = runner
+        self.reference = try runner.embedded(reference)
+        x = try embedding.map(runner.embedded) ?? OwnedRows(copying: self.reference.rows)
+    }
+
+    /// One layer. `quantize` gets the input of each slot and returns its products, quantized, in order.
+    func step(_ exact: DecoderLayer, quantize: (Input) throws -> [Linear]) throws {
+        var (n, r) = (runner.normed(x, exact.attentionNorm), runner.normed(reference, exact.attentionNorm))
+        let attention = try quantize(Input(slot: .attention, rows: n, reference: r, gap: nil))
+        n = attended(attention, n)
+        r = attended([exact.query, exact.key, exact.value], r)
+        let output = try quantize(Input(slot: .output, rows: n, reference: r, gap: gap()))
+        runner.add(runner.apply(output[0], n), to: x)
+        runner.add(runner.apply(exact.output, r), to: reference)
+
+        (n, r) = (runner.normed(x, exact.mlpNorm), runner.normed(reference, exact.mlpNorm))
+        let mlp = try quantize(Input(slot: .mlp, rows: n, reference: r, gap: nil))
+        n = runner.gated(runner.apply(mlp[0], n), runner.apply(mlp[1], n))
+        r = runner.gated(runner.apply(exact.gate, r), runner.apply(exact.up, r))
+        let down = try quantize(Input(slot: .down, rows: n, reference: r, gap: gap()))
+        runner.add(runner.apply(down[0], n), to: x)
+        runner.add(runner.apply(exact.down, r), to: reference)
+    }
+
+    private func attended(_ layers: [Linear], _ n: OwnedRows) -> OwnedRows {
+        runner.attended(
+            runner.apply(layers[0], n), runner.apply(layers[1], n), runner.apply(layers[2], n))
+    }
+
+    private func gap() -> OwnedRows {
+        let gap = OwnedRows(copying: reference.rows)
+        for i in 0..<gap.rows.values.count { gap.rows.pointer[i] -= x.rows.pointer[i] }
+        return gap
+    }
+}
+
+extension DecoderLayer {
+    /// In the order of `ModelConfiguration.linearLayers`.
+    var linears: [Linear] { [query, key, value, output, gate, up, down] }
+}

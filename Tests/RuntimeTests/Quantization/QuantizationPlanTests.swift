@@ -1,0 +1,145 @@
+import Foundation
+import Runtime
+import Testing
+
+/// Which layer gets which scheme: overrides, budgets, and what config.json says of it.
+@Suite struct QuantizationPlanTests {
+    private func model() throws -> Checkpoint { try Checkpoint(directory: fixture("checkpoints/f16-untied")) }
+    private let int4 = QuantizationScheme(bits: 4, groupSize: 32)
+    private let int8 = QuantizationScheme(bits: 8, groupSize: 32)
+
+    @Test func schemesAreWrittenAndRead() {
+        for scheme in RoundingPropertyTests.schemes { #expect(QuantizationScheme(name: scheme.name) == scheme) }
+        for text in ["", "int4", "int5:g32", "int4:g33", "int4:g32:symmetric", "int4:g32:asymmetric:x", "INT4:g32"] {
+            #expect(QuantizationScheme(name: text) == nil, "\(text)")
+        }
+    }
+
+    @Test func overrides() throws {
+        var plan = QuantizationPlan(try model().configuration, scheme: int4)
+        try plan.override("down_proj=int8:g32")
+        try plan.override(#"layers\.0\.self_attn\.(q|k|v)_proj$=keep"#)
+        #expect(plan["model.layers.1.mlp.down_proj"] == int8)
+        #expect(plan["model.layers.0.self_attn.k_proj"] == nil)
+        #expect(plan["model.layers.1.self_attn.k_proj"] == int4)
+        try plan.validate()
+        #expect(
+            wording { try plan.override("dwon_proj=int8:g32") }
+                == "--override dwon_proj=int8:g32: it matches no module; expected a name such as model.layers.0.self_attn.q_proj"
+        )
+        #expect(wording { try plan.override("down_proj") }?.contains("it has no scheme; expected REGEX=int8:g32") == true)
+        #expect(wording { try plan.override("down_proj=int3") }?.contains("the scheme is unknown") == true)
+        #expect(wording { try plan.override("(=int8:g32") }?.contains("cannot be used") == true)
+    }
+
+    @Test func fusedLayersShareAScheme() throws {
+        let checkpoint = try model()
+        var plan = QuantizationPlan(checkpoint.configuration, scheme: int4)
+        try plan.override("layers.1.mlp.up_proj=int8:g32")
+        let said = wording { _ = try ModelQuantizer(checkpoint, recipe: QuantizationRecipe(plan: plan)) }
+        #expect(
+            said?.contains(
+                "expected one scheme for model.layers.1.mlp.gate_proj, model.layers.1.mlp.up_proj, got int4 g32, int8 g32"
+            ) == true, "got: \(said ?? "nothing")")
+    }
+
+    /// What is written is read back as it was meant, module by module, and runs.
+    @Test func mixedSchemesRoundTrip() throws {
+        let checkpoint = try Checkpoint(directory: fixture("models/qwen2-untied"))
+        var plan = QuantizationPlan(
+            checkpoint.configuration, scheme: QuantizationScheme(bits: 4, groupSize: 32),
+            embedding: QuantizationScheme(bits: 8, groupSize: 32))
+        try plan.override("down_proj=int8:channel")
+        try plan.override("o_proj=keep")
+        try plan.override("layers.1.self_attn.[qkv]_proj=int4:g32:asymmetric")
+        try temporaryDirectory { directory in
+            let output = directory.appending(path: "q")
+            _ = try ModelQuantizer(checkpoint, recipe: QuantizationRecipe(plan: plan, method: .mse)).write(to: output)
+            let after = try Checkpoint(directory: output)
+            try after.validate()
+            let quantization = try #require(try after.quantization)
+            for layer in plan.modules {
+                #expect(try quantization.scheme(for: layer.module) == plan[layer.module], "\(layer.module)")
+                guard let scheme = plan[layer.module] else { continue }
+                #expect(after.tensors[layer.weight] == nil)
+                _ = try PackedWeight(reading: layer, from: after, scheme: scheme)
+            }
+            let plain = directory.appending(path: "plain")
+            try ModelDequantizer(after).write(to: plain)
+            try Checkpoint(directory: plain).validate()
+        }
+    }
+
+    // MARK: Budgets
+
+    /// Sensitivities by hand: the first layer hurts most.
+    private func sensitivities(_ checkpoint: Checkpoint, digest: String? = nil) throws -> Sensitivities {
+        let model = checkpoint.configuration
+        let sets: [JSONValue] = (0..<model.layers).flatMap { layer in
+            [["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], ["self_attn.o_proj"],
+             ["mlp.gate_proj", "mlp.up_proj"], ["mlp.down_proj"]].map { names -> JSONValue in
+                let kl = layer == 0 ? 0.5 : 0.01
+                return [
+                    "modules": .array(names.map { .string("model.layers.\(layer).\($0)") }),
+                    "choices": [
+                        ["scheme": "int4:g32", "output_error": 0.1, "kl": .number(kl)],
+                        ["scheme": "int8:g32", "output_error": 0.001, "kl": .number(kl / 100)],
+                    ],
+                ]
+            }
+        }
+        let json: JSONValue = [
+            "format": "qquant-sensitivities", "version": 1, "source_sha256": .string(try digest ?? checkpoint.digest()),
+            "calibration_sha256": "", "tokens": 512, "method": "imatrix", "sets": .array(sets),
+        ]
+        return try Sensitivities(
+            json: json, place: "s.json", sourceDigest: try checkpoint.digest(),
+            modules: Set(QuantizationPlan(model).modules.map(\.module)))
+    }
+
+    @Test func budgetsAreKeptAndUsedWhereItHurts() throws {
+        let checkpoint = try model()
+        let found = try sensitivities(checkpoint)
+        #expect(
+            try Sensitivities(
+                json: found.json, place: "", sourceDigest: found.sourceDigest,
+                modules: Set(QuantizationPlan(checkpoint.configuration).modules.map(\.module))) == found)
+        func size(_ plan: QuantizationPlan) throws -> Int {
+            try ModelQuantizer(checkpoint, recipe: QuantizationRecipe(plan: plan)).plan.bytesAfter
+        }
+        let all4 = try size(QuantizationPlan(checkpoint.configuration, scheme: int4))
+        let all8 = try size(QuantizationPlan(checkpoint.configuration, scheme: int8))
+        var earlier = Double.infinity
+        for bytes in stride(from: all4, through: all8, by: max(1, (all8 - all4) / 6)) {
+            let (plan, divergence) = try Budget.plan(checkpoint, found, limit: .bytes(bytes))
+            #expect(try size(plan) <= bytes)
+            #expect(divergence <= earlier)
+            earlier = divergence
+            try plan.validate()
+            let first = plan.modules.filter { $0.module.contains("layers.0.") }
+            if first.contains(where: { plan[$0.module] == int4 }) {
+                let second = plan.modules.filter { $0.module.contains("layers.1.") && plan[$0.module] != int4 }
+                #expect(second.isEmpty, "layer 0 hurts more for every byte")
+            }
+        }
+        let said = wording { _ = try Budget.plan(checkpoint, found, limit: .bytes(all4 - 1)) }
+        #expect(said?.contains("no choice of schemes is that small; expected at least \(all4) bytes") == true)
+        let bits = Double(all4 * 8) / Double(checkpoint.tensors.values.reduce(0) { $0 + $1.count })
+        #expect(try size(Budget.plan(checkpoint, found, limit: .bitsPerWeight(bits + 0.001)).plan) == all4)
+    }
+
+    @Test func overridesBindABudget() throws {
+        let checkpoint = try model()
+        let fixed: [String: QuantizationScheme?] = ["model.layers.0.mlp.down_proj": int8, "model.layers.1.self_attn.o_proj": nil]
+        let (plan, _) = try Budget.plan(checkpoint, sensitivities(checkpoint), limit: .bytes(1 << 30), fixed: fixed)
+        #expect(plan["model.layers.0.mlp.down_proj"] == int8)
+        #expect(plan["model.layers.1.self_attn.o_proj"] == nil)
+    }
+
+    @Test func sensitivitiesOfAnotherModel() throws {
+        let checkpoint = try model()
+        #expect(
+            wording { _ = try sensitivities(checkpoint, digest: "0") }
+                == "s.json: the sensitivities are of another model; delete it, and it is measured anew")
+    }
+}
