@@ -125,8 +125,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: directory) }
         let checkpoint = try Checkpoint(directory: fixture("models/\(name)"))
         let plan = QuantizationPlan(
-            checkpoint.configuration, scheme: QuantizationScheme(bits: 8, groupSize: 32),
-            embedding: QuantizationScheme(bits: 4, groupSize: 32))
+            checkpoint.configuration, scheme: QuantizationScheme(bits: 8), embedding: QuantizationScheme(bits: 4))
         let (packed, plain) = (directory.appending(path: "packed"), directory.appending(path: "plain"))
         _ = try ModelQuantizer(checkpoint, recipe: QuantizationRecipe(plan: plan, method: .mse)).write(to: packed)
         let quantized = try Checkpoint(directory: packed)

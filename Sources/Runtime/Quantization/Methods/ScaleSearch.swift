@@ -96,6 +96,11 @@ struct ScaleSearch {
             if gain > best.gain { best = (gain, sums.product / sums.squares, range, sign) }
         }
         for range in Self.coarse { for sign: Float in [1, -1] { attempt(range, sign) } }
+        // The largest weight on one end of the integers or the other: what is on a grid already is found again.
+        let half = Float(scheme.maximum - scheme.minimum) / 2
+        for end in [-scheme.minimum, scheme.maximum] {
+            for sign: Float in [1, -1] { attempt(half / Float(end), sign) }
+        }
         let centre = best
         for step: Float in [-0.015, 0.015] { attempt(centre.range + step, centre.sign) }
         return best.gain > 0 ? Choice(scale: stored(best.scale), zeroPoint: 0) : nil
