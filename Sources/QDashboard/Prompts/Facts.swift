@@ -29,7 +29,7 @@ public struct Facts: Sendable, Equatable {
     }
 
     /// The names that prompt files may use.
-    public static let known = Set(table.map(\.name))
+    public static let known = Set(table.map(\.name) + FactDefinition.all.map(\.name) + [questionName])
 
     private typealias Row = (name: String, value: @Sendable (Snapshot) -> Value?)
 
@@ -115,11 +115,12 @@ public enum FactStyle: Sendable, Equatable {
         }
     }
 
-    func text(_ value: Facts.Value) -> String {
+    /// - Parameter limit: characters of text from outside.
+    func text(_ value: Facts.Value, limit: Int = 120) -> String {
         switch value {
         case .moment(let date): Timestamp.text(date)
         case .word(let word): word
-        case .text(let text): Quoting.promptData(text)
+        case .text(let text): Quoting.promptData(text, limit: limit)
         case .integer(let integer): self == .standard ? Self.grouped(integer) : number(Double(integer), "\(integer)")
         case .decimal(let decimal): number(decimal, Self.full(decimal))
         }

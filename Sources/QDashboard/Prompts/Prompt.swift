@@ -70,7 +70,7 @@ public struct Prompt: Sendable, Equatable {
                 case .text(let literal): text += literal
                 case .fact(let name, let style):
                     guard let value = facts[name] else { return nil }
-                    text += style.text(value)
+                    text += style.text(value, limit: name == Facts.questionName ? Question.limit : 120)
                 }
             }
             return text
