@@ -23,7 +23,9 @@ struct RunCommand: AsyncParsableCommand {
     @Argument(help: "Directory of a Hugging Face checkpoint.")
     var model: String
 
-    @Option(help: ArgumentHelp("Directory of recordings (*.jsonl).", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp(
+            "Directory of recordings (*.jsonl), and labels beside them (*.labels.jsonl).", valueName: "dir"))
     var dataset: String
 
     @Option(help: ArgumentHelp("The targets.", valueName: "file"))
@@ -44,6 +46,12 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("A full-precision checkpoint to compare answers and tokens with.", valueName: "dir"))
     var reference: String?
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Further checkpoints whose answers are scored beside, e.g. fp32 and int4.", valueName: "dir")
+    )
+    var also: [String] = []
 
     @Option(help: ArgumentHelp("Requests that the reference answers too.", valueName: "count"))
     var agreementRequests = 24
@@ -94,6 +102,7 @@ struct RunCommand: AsyncParsableCommand {
         let directory = URL(fileURLWithPath: output, isDirectory: true)
         let targets = try KPIFile.read(URL(fileURLWithPath: kpi))
         let requests = try Self.requests(dataset, limit: limit)
+        let labels = try TaskLabels(folder: dataset)
         try ReportFiles.check(directory, overwrite: force)
         let benchmark = SnapshotBenchmark(
             model: URL(fileURLWithPath: model), engine: engine.options, chatTemplate: engine.chatTemplate,
@@ -115,6 +124,15 @@ struct RunCommand: AsyncParsableCommand {
             quality = try await Agreement(of: benchmark, with: other, texts: agreementTexts).measure(
                 measured, on: sample)
         }
+        let others = also.map { path in
+            var other = benchmark
+            other.model = URL(fileURLWithPath: path)
+            return other
+        }
+        let tasks = try benchmark.tasks(measured, requests: requests, labels: labels, also: others) {
+            note("answering with \($0)")
+        }
+        quality += tasks.measures
         var observations: [Observation] = []
         if traceRequests > 0 {
             observations.append(
@@ -123,7 +141,7 @@ struct RunCommand: AsyncParsableCommand {
         }
         let results = try benchmark.results(
             measured, dataset: RunConfiguration.Dataset(path: dataset, digest: nil, items: requests.count),
-            quality: quality, observations: observations, targets: targets, notes: notes)
+            quality: quality, tasks: tasks, observations: observations, targets: targets, notes: notes)
         let written = try ReportFiles.write(results, to: directory, overwrite: force)
         let evaluation = KPIEvaluation(results)
         let colour = VerdictTable.wantsColour(
@@ -135,7 +153,9 @@ struct RunCommand: AsyncParsableCommand {
 
     /// All requests of the folder's recordings, in the order of the files' names.
     static func requests(_ folder: String, limit: Int?) throws -> [AnalysisRequest] {
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".jsonl") }
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter {
+            $0.hasSuffix(".jsonl") && !$0.hasSuffix(TaskLabels.suffix)
+        }
         guard !names.isEmpty else { throw BenchmarkError.noRecordings(folder: folder) }
         let reader = try RequestReader(paths: names.sorted().map { folder + "/" + $0 })
         var requests: [AnalysisRequest] = []
