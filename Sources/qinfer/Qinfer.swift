@@ -6,6 +6,6 @@ struct Qinfer: AsyncParsableCommand {
         commandName: "qinfer", abstract: "Answer requests with a language model, in stages.",
         subcommands: [
             Generate.self, Run.self, AskCommand.self, BatchCommand.self, Inspect.self, Tokenize.self, Verify.self,
-            Synthesize.self,
+            Synthesize.self, Render.self,
         ])
 }

@@ -8,9 +8,14 @@ import Testing
 @Suite struct TaskScoringTests {
     private static func answer(
         _ id: String, _ said: String, _ probabilities: [Double], language: String = "en", numbers: Int = 2,
-        loose: Int = 0
+        loose: Int = 0, detector: String? = nil
     ) -> TaskAnswer {
-        TaskAnswer(
+        var facts = Facts()
+        if let detector {
+            facts["detectorKind"] = .word(detector == "none" ? "none" : "stall")
+            facts["detectorSeverity"] = .word(detector)
+        }
+        return TaskAnswer(
             id: id, task: "analysis", language: language,
             choices: [
                 .init(
@@ -19,19 +24,20 @@ import Testing
             ], text: "Tick 1,234 at 97.3 %.",
             grounding: GroundingRecord(
                 numbers: numbers, ungrounded: Array(repeating: "9", count: loose), regenerated: loose > 0),
-            facts: Facts())
+            facts: facts)
     }
 
     private static let labels = TaskLabels([
-        "a": .init(choices: ["sentiment": "positive"], detector: ["sentiment": "positive"]),
-        "b": .init(choices: ["sentiment": "negative"], detector: ["sentiment": "positive"]),
+        "a": .init(choices: ["sentiment": "positive"]),
+        "b": .init(choices: ["sentiment": "negative"]),
         "c": .init(choices: ["sentiment": "negative"]), "d": .init(choices: ["sentiment": "positive"]),
     ])
 
     /// Figures worked out by hand; the measures themselves are held against scikit-learn elsewhere.
     @Test func figures() throws {
         let answers = [
-            Self.answer("a", "positive", [0.8, 0.1, 0.1]), Self.answer("b", "negative", [0.2, 0.2, 0.6]),
+            Self.answer("a", "positive", [0.8, 0.1, 0.1], detector: "none"),
+            Self.answer("b", "negative", [0.2, 0.2, 0.6], detector: "minor"),
             Self.answer("c", "positive", [0.9, 0.1, 0], language: "zh"),
             Self.answer("d", "positive", [0.5, 0.3, 0.2], language: "zh", numbers: 0),
             Self.answer("e", "neutral", [0.3, 0.4, 0.3], loose: 1),
@@ -71,21 +77,21 @@ import Testing
     }
 
     @Test func forecasts() throws {
-        func facts(_ forecast: Double, _ low: Double, _ high: Double, now: Int) -> Facts {
+        func facts(_ forecast: Double, _ low: Double, _ high: Double, now: Double) -> Facts {
             var facts = Facts()
-            facts["tick"] = .integer(now)
-            facts["forecastTick1h"] = .decimal(forecast)
-            facts["forecastTick1hLow80"] = .decimal(low)
-            facts["forecastTick1hHigh80"] = .decimal(high)
+            facts["epochTickQualityPercent"] = .decimal(now)
+            facts["forecastQuality6h"] = .decimal(forecast)
+            facts["forecastQuality6hLow80"] = .decimal(low)
+            facts["forecastQuality6hHigh80"] = .decimal(high)
             return facts
         }
         let labels = TaskLabels([
-            "a": .init(actual: ["forecastTick1h": 110]), "b": .init(actual: ["forecastTick1h": 230]),
+            "a": .init(changes: ["forecastQuality6h": 10]), "b": .init(changes: ["forecastQuality6h": 30]),
         ])
         let requests = [("a", facts(108, 105, 112, now: 100)), ("b", facts(220, 215, 225, now: 200))]
         let forecast = try #require(ForecastScoring.forecasts(requests, labels).first)
         // Errors 2 and 10 against 10 and 30.
-        #expect(forecast.name == "forecastTick1h" && forecast.count == 2)
+        #expect(forecast.name == "forecastQuality6h" && forecast.count == 2)
         #expect(abs(forecast.mase!.value - 12.0 / 40) < 1e-12 && forecast.coverage?.value == 0.5)
     }
 
@@ -113,15 +119,16 @@ import Testing
             return try TaskLabels(folder: folder.path)
         }
         let labels = try read(
-            #"{"id":"a","sentiment":"negative","kind":"stall","severity":null,"detector":{"kind":"stall","severity":"severe"},"actual":{"forecastTick1h":5}}"#
-                + "\n\n" + #"{"kind":"stall","onset":"2026-01-01T00:00:00Z"}"# + "\n")
-        let label = try #require(labels.byID["a"])
-        #expect(label.choices == ["sentiment": "negative", "kind": "stall"] && label.actual == ["forecastTick1h": 5])
-        #expect(label.detector["sentiment"] == "negative" && label.detector["risk"] == "high")
+            #"{"id":"a","labels":{"sentiment":"negative","severity":null},"kind":"stall","quality_change_6h":-0.5}"#
+                + "\n\n" + #"{"kind":"stall","onset":"2026-01-01T00:00:00Z"}"# + "\n"
+                + #"{"id":"b","labels":{"asked":["tick","healthScore"]},"quality_change_6h":null}"# + "\n")
+        // The incident's own kind beside the labels is no label of the request.
+        #expect(labels.byID["a"] == .init(choices: ["sentiment": "negative"], changes: ["forecastQuality6h": -0.5]))
+        #expect(labels.byID["b"] == .init(asked: ["tick", "healthScore"]))
         for (text, word) in [
             ("{", "no JSON"), (#"{"sentiment":"positive"}"#, "no id"),
             (#"{"id":"a"}"# + "\n" + #"{"id":"a"}"#, "second time"), (#"{"id":"a","kind":5}"#, "kind is an integer"),
-            (#"{"id":"a","actual":{"x":"5"}}"#, "actual.x"),
+            (#"{"id":"a","labels":{"asked":[]}}"#, "asked"), (#"{"id":"a","quality_change_6h":"5"}"#, "quality_change_6h"),
         ] {
             #expect { try read(text) } throws: { "\($0)".contains(word) && "\($0)".contains(".labels.jsonl, line ") }
         }

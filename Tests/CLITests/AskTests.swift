@@ -53,7 +53,7 @@ import Testing
                 #expect(outcome.status == 1 && outcome.output.isEmpty)
                 return outcome.errors
             }
-            #expect(try errors(model, String(repeating: "why ", count: 200)).contains("at most 500 characters"))
+            #expect(try errors(model, String(repeating: "why ", count: 101)).contains("at most 400 characters"))
             #expect(try errors(model, "?").contains("no words"))
             #expect(try errors(small, "How is it?").contains("does not fit the model's context"))
             let text = folder.appending(path: "cache.sqlite")

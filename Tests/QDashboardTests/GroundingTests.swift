@@ -62,12 +62,12 @@ import Testing
         #expect(try Question("How is the network?").language == .english)
         #expect(try Question("Qubic 的 tick？").language == .chinese)
         #expect(throws: AskError.empty) { try Question(" \n?!") }
-        #expect(throws: AskError.tooLong(characters: 501, limit: 500)) {
-            try Question(String(repeating: "a", count: 501))
+        #expect(throws: AskError.tooLong(characters: 401, limit: 400)) {
+            try Question(String(repeating: "a", count: 401))
         }
         // A thousand accents on one letter are not one character to read.
         #expect(throws: AskError.self) { try Question("a" + String(repeating: "\u{301}", count: 4000)) }
-        #expect(try Question(String(repeating: "問", count: 500)).text.count == 500)
+        #expect(try Question(String(repeating: "問", count: 400)).text.count == 400)
     }
 
     /// A question is data, whatever it says.
@@ -80,7 +80,5 @@ import Testing
         let text = prompt.text(of: facts)
         #expect(text.split(separator: "\n").count == 2 && !text.contains("<|") && !text.contains("{{"))
         #expect(text.hasSuffix("ignore the above\""))
-        facts["question"] = .text(String(repeating: "q", count: 480))
-        #expect(prompt.text(of: facts).contains(String(repeating: "q", count: 480)))
     }
 }

@@ -18,7 +18,7 @@ enum ForecastScoring {
         }
         var samples: [String: [Sample]] = [:]
         for (id, facts) in requests {
-            for (name, actual) in labels.byID[id]?.actual ?? [:] {
+            for (name, change) in labels.byID[id]?.changes ?? [:] {
                 guard let forecast = facts.number(name), let naive = present(name).flatMap(facts.number) else {
                     continue
                 }
@@ -27,7 +27,7 @@ enum ForecastScoring {
                     interval = .init(low: low, high: high)
                 }
                 samples[name, default: []].append(
-                    Sample(actual: actual, forecast: forecast, naive: naive, interval: interval))
+                    Sample(actual: naive + change, forecast: forecast, naive: naive, interval: interval))
             }
         }
         return samples.keys.sorted().map { name in

@@ -5,12 +5,10 @@ import Runtime
 public struct TaskLabel: Sendable, Equatable {
     /// The right value of each choice that is labelled.
     public var choices: [String: String] = [:]
-    /// Of a question: the fact that it asks for.
-    public var fact: String?
-    /// What the detector alone says of the recording up to that moment.
-    public var detector: [String: String] = [:]
-    /// What came of each forecast.
-    public var actual: [String: Double] = [:]
+    /// Of a question: the facts that it asks for.
+    public var asked: [String] = []
+    /// What the present value of a forecast has changed by when its time came.
+    public var changes: [String: Double] = [:]
 
     /// The choices that labels may name.
     static let choiceNames = ["sentiment", "direction", "kind", "severity", "risk"]
@@ -54,36 +52,21 @@ public struct TaskLabels: Sendable {
 
     private static func label(_ value: JSONValue, _ fail: (String) -> BenchmarkError) throws -> TaskLabel {
         var label = TaskLabel()
-        func text(_ value: JSONValue?, _ name: String) throws -> String? {
-            guard let value, !value.isNull else { return nil }
-            guard let text = value.string else { throw fail("\(name) is \(value.kind), no text") }
-            return text
+        let labels = value["labels"] ?? value
+        for name in TaskLabel.choiceNames {
+            guard let truth = labels[name], !truth.isNull else { continue }
+            guard let text = truth.string else { throw fail("\(name) is \(truth.kind), no text") }
+            label.choices[name] = text
         }
-        for name in TaskLabel.choiceNames { label.choices[name] = try text(value[name], name) }
-        label.fact = try text(value["fact"], "fact")
-        if let detector = value["detector"], !detector.isNull {
-            for name in TaskLabel.choiceNames { label.detector[name] = try text(detector[name], "detector.\(name)") }
-            label.deriveFromDetector()
+        if let asked = labels["asked"], !asked.isNull {
+            let names = asked.array?.compactMap(\.string) ?? []
+            guard !names.isEmpty, names.count == asked.array?.count else { throw fail("asked is no list of facts") }
+            label.asked = names
         }
-        for member in value["actual"]?.object?.members ?? [] where !member.value.isNull {
-            guard let number = member.value.double, number.isFinite else {
-                throw fail("actual.\(member.key) is no number")
-            }
-            label.actual[member.key] = number
+        if let change = value["quality_change_6h"], !change.isNull {
+            guard let number = change.double, number.isFinite else { throw fail("quality_change_6h is no number") }
+            label.changes["forecastQuality6h"] = number
         }
         return label
-    }
-}
-
-extension TaskLabel {
-    /// Sentiment and risk follow from an incident as the truth's do.
-    fileprivate mutating func deriveFromDetector() {
-        guard let severity = detector["severity"] else { return }
-        if detector["sentiment"] == nil {
-            detector["sentiment"] = severity == "none" ? "positive" : severity == "minor" ? "neutral" : "negative"
-        }
-        if detector["risk"] == nil {
-            detector["risk"] = severity == "none" ? "low" : severity == "severe" ? "high" : "medium"
-        }
     }
 }

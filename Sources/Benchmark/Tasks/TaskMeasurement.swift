@@ -15,13 +15,14 @@ extension SnapshotBenchmark.Measured {
     func taskAnswers(language: Language) -> [TaskAnswer] {
         outcomes.compactMap { outcome in
             guard let answer = try? outcome.result.get().answer else { return nil }
+            let request = outcome.request
             return TaskAnswer(
-                id: answer.id, task: "analysis", language: language.rawValue,
+                id: answer.id, task: "analysis", language: (request.language ?? language).rawValue,
                 choices: [
                     TaskAnswer.Choice(
                         name: "sentiment", values: answer.probabilities.map(\.label),
                         probabilities: answer.probabilities.map(\.value), said: answer.sentiment)
-                ], text: answer.analysis, grounding: answer.grounding, facts: Facts(outcome.request.snapshot))
+                ], text: answer.analysis, grounding: answer.grounding, facts: request.allFacts)
         }
     }
 }
@@ -45,6 +46,6 @@ extension SnapshotBenchmark {
             other.load = Load(.offline)
             all.append(try scored(try other.run(requests)))
         }
-        return TaskScoring.quality(all, labels: labels, requests: requests.map { ($0.id, Facts($0.snapshot)) })
+        return TaskScoring.quality(all, labels: labels, requests: requests.map { ($0.id, $0.allFacts) })
     }
 }

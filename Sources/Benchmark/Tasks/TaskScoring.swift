@@ -106,7 +106,10 @@ public enum TaskScoring {
     private static func grounding(_ task: String, _ scored: [Scored]) -> TaskQuality.Grounding {
         let checked = scored.compactMap(\.answer.grounding)
         let stating = checked.filter { $0.numbers > 0 }
-        let asked = scored.compactMap { one in one.label?.fact.map { states(one.answer, $0) } }
+        let asked = scored.compactMap { one -> Bool? in
+            guard let facts = one.label?.asked, !facts.isEmpty else { return nil }
+            return facts.allSatisfy { states(one.answer, $0) }
+        }
         return TaskQuality.Grounding(
             task: task, texts: checked.count, numbers: checked.reduce(0) { $0 + $1.numbers },
             rate: figure(stating.count) { picked in
@@ -139,7 +142,7 @@ public enum TaskScoring {
             own.first!.answer.choices.compactMap { choice -> TaskQuality.Baseline? in
                 let labelled = own.compactMap { one in
                     one.labelled.first { $0.choice.name == choice.name }.map {
-                        (truth: $0.truth, detector: one.label?.detector[choice.name])
+                        (truth: $0.truth, detector: one.answer.facts.detectorVerdict(choice.name))
                     }
                 }
                 guard !labelled.isEmpty else { return nil }
@@ -164,5 +167,20 @@ public enum TaskScoring {
         guard count > 0, let value = statistic(Array(0..<count)) else { return nil }
         let interval = ForecastScore.bootstrap(count: count, seed: 1, resamples: resamples, statistic)
         return .init(value, interval.map { Interval(low: $0.low, high: $0.high, confidence: 0.95) })
+    }
+}
+
+extension Facts {
+    /// What the detector alone would choose: its kind and severity, and what follows from them as the truth does.
+    fileprivate func detectorVerdict(_ choice: String) -> String? {
+        func word(_ name: String) -> String? { if case .word(let word)? = self[name] { word } else { nil } }
+        guard let kind = word("detectorKind"), let severity = word("detectorSeverity") else { return nil }
+        return switch choice {
+        case "kind": kind
+        case "severity": severity
+        case "sentiment": severity == "none" ? "positive" : severity == "minor" ? "neutral" : "negative"
+        case "risk": severity == "none" ? "low" : severity == "severe" ? "high" : "medium"
+        default: nil
+        }
     }
 }

@@ -31,7 +31,7 @@ public struct Asking: Sendable {
     /// - Throws: `AskError.noFacts`, and `EngineError` such as a prompt longer than the context.
     public func answer(_ question: Question, facts: Facts, paths: [String] = []) async throws -> AskAnswer {
         var facts = facts
-        facts[Facts.questionName] = .text(question.text)
+        facts[Facts.questionName] = .lines([Quoting.promptData(question.text, limit: Question.limit)])
         let shown = prompt.prompt.numbersShown(of: facts)
         guard !shown.isEmpty else { throw AskError.noFacts(paths: paths) }
         let request = Request(id: "question", program: prompt.program(for: facts))

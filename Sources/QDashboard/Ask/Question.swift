@@ -3,7 +3,7 @@ import Runtime
 /// A person's question over a recording.
 public struct Question: Sendable, Equatable {
     /// Characters that a question may have.
-    public static let limit = 500
+    public static let limit = FactStyle.questionLimit
 
     public let text: String
 

@@ -1,24 +1,26 @@
 import Foundation
 
 extension Facts {
-    /// The facts of recordings: of their whole timeline, and of the newest snapshot where the timeline does not say.
+    /// The facts of recordings: of their last moment with all that came before it, and of the newest snapshot where
+    /// those do not say.
     ///
     /// Throws what the reader throws; `InputError` where the recordings hold no request.
     public static func of(_ reader: RequestReader) throws -> Facts {
-        var builder = TimelineBuilder()
-        var newest: Snapshot?
+        var history = FactHistory()
+        var newest: AnalysisRequest?
+        var hasMoments = false
         while let item = try reader.next() {
             if case .request(let request) = item {
-                let isNewer =
-                    (request.snapshot.observedAt ?? .distantPast) >= (newest?.observedAt ?? .distantPast)
-                if newest == nil || isNewer { newest = request.snapshot }
+                let time = request.snapshot.observedAt ?? request.snapshot.reportedAt ?? .distantPast
+                let last = newest?.snapshot.observedAt ?? newest?.snapshot.reportedAt ?? .distantPast
+                if newest == nil || time >= last { newest = request }
             }
-            builder.add(item)
+            if history.add(item) { hasMoments = true }
         }
         try reader.requireRequests()
-        var facts = newest.map { Facts($0) } ?? Facts()
-        let timeline = Facts(builder.finish())
-        for name in timeline.names { facts[name] = timeline[name] }
+        var facts = newest?.allFacts ?? Facts()
+        // A request that brings its own facts knows more of its past than its file does.
+        if hasMoments, newest?.facts == nil { facts.merge(history.facts) }
         return facts
     }
 }

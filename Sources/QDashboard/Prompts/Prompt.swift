@@ -70,7 +70,7 @@ public struct Prompt: Sendable, Equatable {
                 case .text(let literal): text += literal
                 case .fact(let name, let style):
                     guard let value = facts[name] else { return nil }
-                    text += style.text(value, limit: name == Facts.questionName ? Question.limit : 120)
+                    text += style.text(value)
                 }
             }
             return text
@@ -131,7 +131,7 @@ public struct PreparedPrompt: Sendable, Equatable {
         self.ending = ending
     }
 
-    public func program(for request: AnalysisRequest) -> [ProgramStep] { program(for: Facts(request.snapshot)) }
+    public func program(for request: AnalysisRequest) -> [ProgramStep] { program(for: request.allFacts) }
 
     public func program(for facts: Facts) -> [ProgramStep] {
         var steps: [ProgramStep] = [.text(fixedPrefix + prompt.text(of: facts) + ending)]

@@ -54,7 +54,7 @@ public struct SnapshotRun: Sendable {
                 return
             }
             let arrival = ProcessInfo.processInfo.systemUptime - began
-            let facts = Facts(request.snapshot)
+            let facts = request.allFacts
             let shown = prompt.prompt.numbersShown(of: facts)
             var work = Request(id: request.id, program: prompt.program(for: facts), traced: traced)
             if let urgency { (work.priority, work.deadline) = (urgency.priority, urgency.deadline) }
