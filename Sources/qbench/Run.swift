@@ -101,8 +101,9 @@ struct RunCommand: AsyncParsableCommand {
     private func measure() async throws -> KPIEvaluation {
         let directory = URL(fileURLWithPath: output, isDirectory: true)
         let targets = try KPIFile.read(URL(fileURLWithPath: kpi))
-        let requests = try Self.requests(dataset, limit: limit)
-        let labels = try TaskLabels(folder: dataset)
+        let data = try Dataset(folder: dataset, limit: limit)
+        let requests = data.requests
+        for record in data.rejected { note("rejected: \(record.file):\(record.line): \(record.reason)") }
         try ReportFiles.check(directory, overwrite: force)
         let benchmark = SnapshotBenchmark(
             model: URL(fileURLWithPath: model), engine: engine.options, chatTemplate: engine.chatTemplate,
@@ -114,22 +115,18 @@ struct RunCommand: AsyncParsableCommand {
         var quality: [QualityMeasure] = []
         var notes = ["No --reference was given, so no agreement was measured."]
         if let reference {
-            notes = ["Accuracy is agreement with the reference model: no claim that its answers are right."]
+            notes = ["Agreement is with the reference model: no claim that its answers are right."]
             var other = benchmark
             other.model = URL(fileURLWithPath: reference)
-            let step = max(1, requests.count / agreementRequests)
-            let sample = requests.indices.filter { $0.isMultiple(of: step) }.prefix(agreementRequests).map {
-                requests[$0]
-            }
             quality = try await Agreement(of: benchmark, with: other, texts: agreementTexts).measure(
-                measured, on: sample)
+                measured, on: data.sample(agreementRequests))
         }
         let others = also.map { path in
             var other = benchmark
             other.model = URL(fileURLWithPath: path)
             return other
         }
-        let tasks = try benchmark.tasks(measured, requests: requests, labels: labels, also: others) {
+        let tasks = try benchmark.tasks(measured, requests: requests, labels: data.labels, also: others) {
             note("answering with \($0)")
         }
         quality += tasks.measures
@@ -149,24 +146,6 @@ struct RunCommand: AsyncParsableCommand {
         print(VerdictTable.text(evaluation, colour: colour))
         for url in written { print(url.relativePath) }
         return evaluation
-    }
-
-    /// All requests of the folder's recordings, in the order of the files' names.
-    static func requests(_ folder: String, limit: Int?) throws -> [AnalysisRequest] {
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter {
-            $0.hasSuffix(".jsonl") && !$0.hasSuffix(TaskLabels.suffix)
-        }
-        guard !names.isEmpty else { throw BenchmarkError.noRecordings(folder: folder) }
-        let reader = try RequestReader(paths: names.sorted().map { folder + "/" + $0 })
-        var requests: [AnalysisRequest] = []
-        while requests.count < limit ?? .max, let item = try reader.next() {
-            switch item {
-            case .request(let request): requests.append(request)
-            case .rejected(let record): note("rejected: \(record.file):\(record.line): \(record.reason)")
-            }
-        }
-        try reader.requireRequests()
-        return requests
     }
 }
 

@@ -23,7 +23,8 @@ import Testing
                     said: said)
             ], text: "Tick 1,234 at 97.3 %.",
             grounding: GroundingRecord(
-                numbers: numbers, ungrounded: Array(repeating: "9", count: loose), regenerated: loose > 0),
+                numbers: numbers, ungrounded: Array(repeating: "9", count: loose),
+                first: loose > 0 ? .init(numbers: 4, ungrounded: 3) : nil),
             facts: facts)
     }
 
@@ -60,6 +61,7 @@ import Testing
         let grounding = try #require(quality.models[0].grounding.first)
         #expect(grounding.texts == 5 && grounding.numbers == 8 && grounding.groundedTexts == 4)
         #expect(grounding.rate?.value == 1 - 1.0 / 8 && grounding.regenerated == 1)
+        #expect(grounding.freeRate?.value == 1 - 3.0 / 10)
         #expect(quality.measures.map(\.name) == ["label-accuracy", "grounding"])
         #expect(quality.measures[0].value == 0.75 && quality.measures[0].count == 4)
         // The same answers, the same intervals.
@@ -128,7 +130,8 @@ import Testing
         for (text, word) in [
             ("{", "no JSON"), (#"{"sentiment":"positive"}"#, "no id"),
             (#"{"id":"a"}"# + "\n" + #"{"id":"a"}"#, "second time"), (#"{"id":"a","kind":5}"#, "kind is an integer"),
-            (#"{"id":"a","labels":{"asked":[]}}"#, "asked"), (#"{"id":"a","quality_change_6h":"5"}"#, "quality_change_6h"),
+            (#"{"id":"a","labels":{"asked":[]}}"#, "asked"),
+            (#"{"id":"a","quality_change_6h":"5"}"#, "quality_change_6h"),
         ] {
             #expect { try read(text) } throws: { "\($0)".contains(word) && "\($0)".contains(".labels.jsonl, line ") }
         }

@@ -49,6 +49,8 @@ import Testing
         #expect(verdict.ungrounded == ["777"] && verdict.numbers.map(\.facts) == [["tick"], []])
         let record = GroundingRecord(verdict)
         #expect(GroundingRecord(record.json) == record && !record.isGrounded)
+        let second = GroundingRecord(numbers: 2, ungrounded: [], first: .init(numbers: 3, ungrounded: 1))
+        #expect(GroundingRecord(second.json) == second && second.isGrounded && second.regenerated)
         #expect(
             GroundingRecord(.object(["numbers": .integer(1), "ungrounded": .array([]), "regenerated": .null])) == nil)
         #expect(

@@ -116,6 +116,14 @@ public enum TaskScoring {
                 let all = picked.reduce(0) { $0 + stating[$1].numbers }
                 let bad = picked.reduce(0) { $0 + stating[$1].ungrounded.count }
                 return 1 - Double(bad) / Double(all)
+            },
+            freeRate: figure(checked.count) { picked in
+                let first = picked.map { index -> AnswerGrounding.FirstText in
+                    let own = checked[index]
+                    return own.first ?? .init(numbers: own.numbers, ungrounded: own.ungrounded.count)
+                }
+                let all = first.reduce(0) { $0 + $1.numbers }
+                return all == 0 ? nil : 1 - Double(first.reduce(0) { $0 + $1.ungrounded }) / Double(all)
             }, groundedTexts: checked.count(where: \.isGrounded), regenerated: checked.count(where: \.regenerated),
             asked: figure(asked.count) { picked in Double(picked.count { asked[$0] }) / Double(picked.count) },
             askedCount: asked.count)

@@ -42,7 +42,7 @@ public struct Asking: Sendable {
         if let known = try cache?.answer(to: request, shown: shown), let text = known["answer"]?.string {
             answer.answer = text
             answer.grounding = AnswerGrounding(
-                [text], shown: shown, regenerated: known["regenerated"]?.bool ?? false)
+                [text], shown: shown, first: known["grounding"].flatMap(GroundingRecord.init)?.first)
             answer.promptTokens = known["prompt_tokens"]?.int ?? 0
             answer.outputTokens = known["output_tokens"]?.int ?? 0
             answer.finishReason = known["finish_reason"]?.string ?? ""
@@ -82,7 +82,7 @@ public struct AskAnswer: Sendable, Equatable {
     /// What the cache keeps.
     var kept: JSONValue {
         object([
-            ("answer", .string(answer)), ("regenerated", .bool(grounding.regenerated)),
+            ("answer", .string(answer)), ("grounding", GroundingRecord(grounding).json),
             ("prompt_tokens", .integer(promptTokens)), ("output_tokens", .integer(outputTokens)),
             ("finish_reason", .string(finishReason)),
         ])

@@ -11,14 +11,24 @@ public struct AnswerGrounding: Sendable, Equatable {
     }
 
     public var numbers: [Number]
-    /// Whether the text was written a second time, with its digits held to the facts.
-    public var regenerated: Bool
+    /// The numbers of the text as it was first written, where it was written a second time with its digits held to facts.
+    public var first: FirstText?
+
+    /// Counts of a text that did not stand.
+    public struct FirstText: Sendable, Equatable {
+        public var numbers: Int
+        public var ungrounded: Int
+
+        public init(numbers: Int, ungrounded: Int) { (self.numbers, self.ungrounded) = (numbers, ungrounded) }
+    }
+
+    public var regenerated: Bool { first != nil }
 
     public var ungrounded: [String] { numbers.filter(\.facts.isEmpty).map(\.text) }
     public var isGrounded: Bool { numbers.allSatisfy { !$0.facts.isEmpty } }
 
-    public init(_ texts: [String], shown: [GroundingFact], regenerated: Bool = false) {
-        self.regenerated = regenerated
+    public init(_ texts: [String], shown: [GroundingFact], first: FirstText? = nil) {
+        self.first = first
         numbers = texts.flatMap(NumberGrounding.numbers).map { number in
             var names: [String] = []
             for fact in shown where !names.contains(fact.name) && fact.bears(number) { names.append(fact.name) }
@@ -48,17 +58,18 @@ public struct AnswerGrounding: Sendable, Equatable {
 public struct GroundingRecord: Sendable, Equatable {
     public var numbers: Int
     public var ungrounded: [String]
-    public var regenerated: Bool
+    public var first: AnswerGrounding.FirstText?
 
+    public var regenerated: Bool { first != nil }
     public var isGrounded: Bool { ungrounded.isEmpty }
 
-    public init(numbers: Int, ungrounded: [String], regenerated: Bool) {
-        (self.numbers, self.ungrounded, self.regenerated) = (numbers, ungrounded, regenerated)
+    public init(numbers: Int, ungrounded: [String], first: AnswerGrounding.FirstText? = nil) {
+        (self.numbers, self.ungrounded, self.first) = (numbers, ungrounded, first)
     }
 
     public init(_ grounding: AnswerGrounding) {
         (numbers, ungrounded) = (grounding.numbers.count, grounding.ungrounded)
-        regenerated = grounding.regenerated
+        first = grounding.first
     }
 
     /// Nil where it is no such record.
@@ -68,14 +79,24 @@ public struct GroundingRecord: Sendable, Equatable {
         else { return nil }
         self.numbers = numbers
         self.ungrounded = ungrounded.compactMap(\.string)
-        self.regenerated = regenerated
+        if regenerated {
+            guard let numbers = value["first_numbers"]?.int, let loose = value["first_ungrounded"]?.int else {
+                return nil
+            }
+            first = .init(numbers: numbers, ungrounded: loose)
+        }
         guard self.ungrounded.count == ungrounded.count, ungrounded.count <= numbers else { return nil }
     }
 
+    /// The same in every run: the second text depends on nothing else either.
     public var json: JSONValue {
-        object([
-            ("grounded", .bool(isGrounded)), ("numbers", .integer(numbers)),
-            ("ungrounded", .array(ungrounded.map(JSONValue.string))), ("regenerated", .bool(regenerated)),
-        ])
+        object(
+            [
+                ("grounded", .bool(isGrounded)), ("numbers", .integer(numbers)),
+                ("ungrounded", .array(ungrounded.map(JSONValue.string))), ("regenerated", .bool(regenerated)),
+            ]
+                + (first.map {
+                    [("first_numbers", .integer($0.numbers)), ("first_ungrounded", .integer($0.ungrounded))]
+                } ?? []))
     }
 }

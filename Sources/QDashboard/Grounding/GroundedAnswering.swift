@@ -46,7 +46,9 @@ public struct GroundedAnswering: Sendable {
                             return Outcome(
                                 completion: merged,
                                 grounding: AnswerGrounding(
-                                    merged.texts.map(\.text), shown: shown, regenerated: true))
+                                    merged.texts.map(\.text), shown: shown,
+                                    first: .init(
+                                        numbers: grounding.numbers.count, ungrounded: grounding.ungrounded.count)))
                         })
                 }
                 do {

@@ -54,7 +54,9 @@ extension Prompt {
         case .word(let text), .text(let text):
             NumberGrounding.numbers(in: text).map { GroundingFact(name: name, value: $0.value) }
         case .lines(let lines):
-            NumberGrounding.numbers(in: lines.joined(separator: "\n")).map { GroundingFact(name: name, value: $0.value) }
+            NumberGrounding.numbers(in: lines.joined(separator: "\n")).map {
+                GroundingFact(name: name, value: $0.value)
+            }
         case nil: []
         }
     }

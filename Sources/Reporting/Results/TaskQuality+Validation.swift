@@ -32,6 +32,7 @@ extension BenchmarkResults {
             }
             for (g, grounding) in model.grounding.enumerated() {
                 try check(grounding.rate, "models[\(m)].grounding[\(g)].rate")
+                try check(grounding.freeRate, "models[\(m)].grounding[\(g)].freeRate")
                 try check(grounding.asked, "models[\(m)].grounding[\(g)].asked")
             }
         }

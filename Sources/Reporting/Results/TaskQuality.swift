@@ -61,6 +61,8 @@ public struct TaskQuality: Codable, Sendable, Equatable {
         public var numbers: Int
         /// Share of the numbers; nil where none was stated.
         public var rate: Figure?
+        /// The same of the texts as they were first written, without any constraint.
+        public var freeRate: Figure?
         /// Texts without an ungrounded number, of all.
         public var groundedTexts: Int
         /// Texts written a second time.
@@ -70,13 +72,15 @@ public struct TaskQuality: Codable, Sendable, Equatable {
         public var askedCount: Int
 
         public init(
-            task: String, texts: Int, numbers: Int, rate: Figure?, groundedTexts: Int, regenerated: Int,
+            task: String, texts: Int, numbers: Int, rate: Figure?, freeRate: Figure?, groundedTexts: Int,
+            regenerated: Int,
             asked: Figure?, askedCount: Int
         ) {
             self.task = task
             self.texts = texts
             self.numbers = numbers
             self.rate = rate
+            self.freeRate = freeRate
             self.groundedTexts = groundedTexts
             self.regenerated = regenerated
             self.asked = asked

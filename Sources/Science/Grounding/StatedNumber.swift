@@ -41,6 +41,7 @@ public struct GroundingFact: Sendable, Equatable {
         // A number too large for a double would be near everything.
         guard number.value.isFinite, number.tolerance.isFinite, fact.isFinite else { return false }
         let (said, fact) = (abs(number.value), abs(fact))
+        if said == 0 || fact == 0 { return said == fact }
         let noise = number.tolerance * 1e-9 + fact * 1e-12
         if abs(said - fact) <= noise { return true }
         let unit = 2 * number.tolerance
