@@ -1,9 +1,8 @@
+import Benchmark
 import Foundation
 import QDashboard
 import Reporting
 import Testing
-
-@testable import Benchmark
 
 @Suite struct TaskScoringTests {
     private static func answer(
