@@ -10,7 +10,7 @@ RUN     ?= Reports/demo
 BIN     := .build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test test-arm64 parity interop engine peers quantization-report shape-model synthetic lint format clean
+.PHONY: help setup build model quantize infer bench demo test test-arm64 parity interop openai engine peers quantization-report shape-model synthetic lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,11 @@ interop: quantize ## Prove exported GGUF files by llama.cpp, and llm-compressor'
 	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
 	$(QUANTIZATION_PYTHON) Tests/Interop/gguf_export.py $(BIN)/qquant $(OUTPUT)
 	$(QUANTIZATION_PYTHON) Tests/Interop/llm_compressor.py $(BIN)/qquant
+
+openai: quantize ## Check batch files by the types of the openai package
+	@[ -x .cache/openai/bin/python ] || python3 -m venv .cache/openai
+	.cache/openai/bin/pip install --quiet openai==3.57.0
+	.cache/openai/bin/python Tests/Interop/openai_batch.py $(BIN)/qinfer $(OUTPUT)
 
 synthetic: build ## Make the synthetic set (about 200 MB) into Datasets/synthetic
 	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output Datasets/synthetic --force

@@ -42,7 +42,7 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .target(name: "QDashboard", dependencies: ["Runtime", "Science", "Reporting", "CZlib", crypto]),
-        .target(name: "Benchmark", dependencies: ["Runtime", "QDashboard", "Reporting"]),
+        .target(name: "Benchmark", dependencies: ["Runtime", "QDashboard", "Reporting", "Science"]),
 
         // Tools: flags, validation, exit codes. ToolSupport holds what the three have in common.
         .target(name: "ToolSupport", dependencies: ["Runtime", argumentParser]),
@@ -57,6 +57,8 @@ let package = Package(
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"]),
         .testTarget(name: "RuntimeTests", dependencies: ["Runtime", crypto]),
         .testTarget(name: "QDashboardTests", dependencies: ["QDashboard", "Reporting", "Runtime", crypto]),
+        .testTarget(
+            name: "BenchmarkTests", dependencies: ["Benchmark", "QDashboard", "Reporting", "Runtime"]),
         .testTarget(name: "ScienceTests", dependencies: ["Science"]),
         .testTarget(
             name: "ReportingTests",

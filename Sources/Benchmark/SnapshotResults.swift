@@ -7,10 +7,9 @@ extension SnapshotBenchmark {
     /// The report's raw figures.
     public func results(
         _ measured: Measured, dataset: RunConfiguration.Dataset, quality: [QualityMeasure] = [],
-        observations: [Observation] = [], targets: [KPITarget], notes: [String] = []
+        tasks: TaskQuality? = nil, observations: [Observation] = [], targets: [KPITarget], notes: [String] = []
     ) throws -> BenchmarkResults {
         let checkpoint = measured.checkpoint
-        let scheme = try checkpoint.quantization?.groups.compactMap(\.scheme?.label).joined(separator: ", ")
         let samples = measured.outcomes.map(Self.sample)
         let succeeded = samples.count { $0.status == .succeeded }
         var observations = observations
@@ -32,14 +31,15 @@ extension SnapshotBenchmark {
             machine: Machine.current(kernelSet: measured.kernelSet),
             model: Reporting.Model(
                 name: checkpoint.directory.lastPathComponent, digest: measured.modelDigest,
-                scheme: scheme ?? checkpoint.configuration.dtype.rawValue,
+                scheme: try measured.scheme,
                 bytes: checkpoint.tensors.values.reduce(0) { $0 + $1.byteCount }),
             configuration: RunConfiguration(
                 stages: engine.stages, threadsPerStage: measured.threadsPerStage, batch: engine.concurrency,
                 scenario: load.scenario, dataset: dataset, transport: "threads",
                 seed: load.scenario == .server ? load.seed : nil,
                 requestsPerSecond: load.scenario == .server ? load.requestsPerSecond : nil, warmupRequests: warmup),
-            requests: samples, stages: Self.stages(measured), quality: quality, observations: observations,
+            requests: samples, stages: Self.stages(measured), quality: quality, tasks: tasks,
+            observations: observations,
             targets: targets,
             notes: notes + [
                 "A stage's peak memory is its weights, the keys and values it held at most, and all that the process "

@@ -23,7 +23,9 @@ struct RunCommand: AsyncParsableCommand {
     @Argument(help: "Directory of a Hugging Face checkpoint.")
     var model: String
 
-    @Option(help: ArgumentHelp("Directory of recordings (*.jsonl).", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp(
+            "Directory of recordings (*.jsonl), and labels beside them (*.labels.jsonl).", valueName: "dir"))
     var dataset: String
 
     @Option(help: ArgumentHelp("The targets.", valueName: "file"))
@@ -44,6 +46,12 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("A full-precision checkpoint to compare answers and tokens with.", valueName: "dir"))
     var reference: String?
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Further checkpoints whose answers are scored beside, e.g. fp32 and int4.", valueName: "dir")
+    )
+    var also: [String] = []
 
     @Option(help: ArgumentHelp("Requests that the reference answers too.", valueName: "count"))
     var agreementRequests = 24
@@ -93,7 +101,9 @@ struct RunCommand: AsyncParsableCommand {
     private func measure() async throws -> KPIEvaluation {
         let directory = URL(fileURLWithPath: output, isDirectory: true)
         let targets = try KPIFile.read(URL(fileURLWithPath: kpi))
-        let requests = try Self.requests(dataset, limit: limit)
+        let data = try Dataset(folder: dataset, limit: limit)
+        let requests = data.requests
+        for record in data.rejected { note("rejected: \(record.file):\(record.line): \(record.reason)") }
         try ReportFiles.check(directory, overwrite: force)
         let benchmark = SnapshotBenchmark(
             model: URL(fileURLWithPath: model), engine: engine.options, chatTemplate: engine.chatTemplate,
@@ -105,16 +115,21 @@ struct RunCommand: AsyncParsableCommand {
         var quality: [QualityMeasure] = []
         var notes = ["No --reference was given, so no agreement was measured."]
         if let reference {
-            notes = ["Accuracy is agreement with the reference model: no claim that its answers are right."]
+            notes = ["Agreement is with the reference model: no claim that its answers are right."]
             var other = benchmark
             other.model = URL(fileURLWithPath: reference)
-            let step = max(1, requests.count / agreementRequests)
-            let sample = requests.indices.filter { $0.isMultiple(of: step) }.prefix(agreementRequests).map {
-                requests[$0]
-            }
             quality = try await Agreement(of: benchmark, with: other, texts: agreementTexts).measure(
-                measured, on: sample)
+                measured, on: data.sample(agreementRequests))
         }
+        let others = also.map { path in
+            var other = benchmark
+            other.model = URL(fileURLWithPath: path)
+            return other
+        }
+        let tasks = try benchmark.tasks(measured, requests: requests, labels: data.labels, also: others) {
+            note("answering with \($0)")
+        }
+        quality += tasks.measures
         var observations: [Observation] = []
         if traceRequests > 0 {
             observations.append(
@@ -123,7 +138,7 @@ struct RunCommand: AsyncParsableCommand {
         }
         let results = try benchmark.results(
             measured, dataset: RunConfiguration.Dataset(path: dataset, digest: nil, items: requests.count),
-            quality: quality, observations: observations, targets: targets, notes: notes)
+            quality: quality, tasks: tasks, observations: observations, targets: targets, notes: notes)
         let written = try ReportFiles.write(results, to: directory, overwrite: force)
         let evaluation = KPIEvaluation(results)
         let colour = VerdictTable.wantsColour(
@@ -131,22 +146,6 @@ struct RunCommand: AsyncParsableCommand {
         print(VerdictTable.text(evaluation, colour: colour))
         for url in written { print(url.relativePath) }
         return evaluation
-    }
-
-    /// All requests of the folder's recordings, in the order of the files' names.
-    static func requests(_ folder: String, limit: Int?) throws -> [AnalysisRequest] {
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".jsonl") }
-        guard !names.isEmpty else { throw BenchmarkError.noRecordings(folder: folder) }
-        let reader = try RequestReader(paths: names.sorted().map { folder + "/" + $0 })
-        var requests: [AnalysisRequest] = []
-        while requests.count < limit ?? .max, let item = try reader.next() {
-            switch item {
-            case .request(let request): requests.append(request)
-            case .rejected(let record): note("rejected: \(record.file):\(record.line): \(record.reason)")
-            }
-        }
-        try reader.requireRequests()
-        return requests
     }
 }
 

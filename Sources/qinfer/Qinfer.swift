@@ -5,6 +5,7 @@ struct Qinfer: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "qinfer", abstract: "Answer requests with a language model, in stages.",
         subcommands: [
-            Generate.self, Run.self, Inspect.self, Tokenize.self, Verify.self, Synthesize.self,
+            Generate.self, Run.self, AskCommand.self, BatchCommand.self, Inspect.self, Tokenize.self, Verify.self,
+            Synthesize.self, Render.self,
         ])
 }

@@ -68,6 +68,10 @@ struct Run: ParsableCommand {
     @Option(help: "Share of the replicas that must agree, 0 to 1.")
     var consensusThreshold = ConsensusRun.defaultThreshold
 
+    @Option(
+        help: ArgumentHelp("Serve answers known already from this SQLite file, and keep new ones.", valueName: "file"))
+    var cache: String?
+
     @Flag(help: "Go on with a run that was interrupted.")
     var resume = false
 
@@ -92,6 +96,7 @@ struct Run: ParsableCommand {
         }
         if count != nil && trace != nil { throw ValidationError("--trace takes one run, not several replicas") }
         if resume && force { throw ValidationError("give either --resume or --force") }
+        if cache != nil && trace != nil { throw ValidationError("--trace needs all answers computed, without --cache") }
         if resume && trace != nil {
             throw ValidationError("--trace cannot go on with --resume: a trace is written whole")
         }

@@ -1,5 +1,6 @@
 import Foundation
 import QDashboard
+import Reporting
 import Runtime
 import ToolSupport
 
@@ -24,13 +25,16 @@ extension Run {
         let configuration = AnswerConfiguration(
             modelDigest: digest, prompt: prompt, model: directory, nodeID: node, options: engine.options,
             task: deadlines == .on ? "analysis, \(taskClass.rawValue)" : "analysis")
+        let known = try cache.map {
+            CachedAnswers(try AnswerCache(URL(fileURLWithPath: $0)), configuration: configuration)
+        }
         // Last: it empties what is to be written anew.
         let ledger = try RunLedger(
             directory: output, existing: resume ? .resume : force ? .overwrite : .refuse, configuration: configuration,
             nodeID: node)
         let run = SnapshotRun(
             engine: runner, prompt: prompt, modelDigest: digest, nodeID: node,
-            urgency: deadlines == .on ? taskClass : nil)
+            urgency: deadlines == .on ? taskClass : nil, cache: known)
         let progress = Progress("answers", total: nil)
         defer { progress.finish() }
         let counts = try LedgeredRun(run: run, ledger: ledger, inFlight: engine.batch * 2)
@@ -38,6 +42,7 @@ extension Run {
         if reader.scrubbed.total > 0 {
             note("\(reader.scrubbed.total) cookies, keys and wallet identities scrubbed from the recordings")
         }
+        if let known, known.hits > 0 { note("\(known.hits) answers from the cache") }
         try writer?.finish()
         try RunRecord.write(directory: output, configuration: configuration) { _ in signer }
         return counts

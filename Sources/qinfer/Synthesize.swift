@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import QDashboard
 import Science
 import ToolSupport
 
@@ -8,8 +9,8 @@ struct Synthesize: ParsableCommand {
         abstract: "Make a synthetic set of polls with known incidents.",
         discussion: """
             Writes train, calibration and test polls (JSON Lines in a poller's
-            envelope), the truth of each, and labelled requests of the test split in
-            English and Traditional Chinese. The same seed gives the same bytes.
+            envelope), the truth of each, and labelled requests of every task in English
+            and Traditional Chinese, facts inside. The same seed gives the same bytes.
 
             EXAMPLES
               qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output \\
@@ -30,27 +31,44 @@ struct Synthesize: ParsableCommand {
     @Option(help: "Days of each epoch after its start, up to 6.")
     var days = 2.0
 
-    @Option(help: "Labelled requests of the test split, half in each language.")
-    var requests = 2000
+    @Option(help: "Labelled requests of the train split.")
+    var trainRequests = 0
+
+    @Option(help: "Labelled requests of the calibration split.")
+    var calibrationRequests = 1000
+
+    @Option(help: "Labelled requests of the test split.")
+    var testRequests = 2000
 
     @Flag(help: "Replace the folder.")
     var force = false
 
     func validate() throws {
         guard days >= 0.5, days <= 6 else { throw ValidationError("--days: expected 0.5 to 6, got \(days)") }
-        guard (0...9999).contains(requests) else {
-            throw ValidationError("--requests: expected 0 to 9999, got \(requests)")
+        for (name, value) in [
+            ("--train-requests", trainRequests), ("--calibration-requests", calibrationRequests),
+            ("--test-requests", testRequests),
+        ] where !(0...999_999).contains(value) {
+            throw ValidationError("\(name): expected 0 to 999999, got \(value)")
         }
     }
 
     func run() throws {
         try reportingErrors {
             let anchors = try EpochAnchor.read(URL(fileURLWithPath: epochs))
-            var files = SyntheticFiles(
+            let files = SyntheticFiles(
                 generator: Generator(anchors: anchors, settings: SyntheticSettings(seed: seed, days: days)))
-            files.requests = requests
+            var requests = SyntheticRequests(
+                seed: seed,
+                counts: [.train: trainRequests, .calibration: calibrationRequests, .test: testRequests])
             let progress = Progress("epochs", total: files.generator.plan.count)
-            try files.write(to: URL(fileURLWithPath: output), overwrite: force) { done, _ in progress.update(done) }
+            try files.write(to: URL(fileURLWithPath: output), overwrite: force) { done, _ in
+                progress.update(done)
+            } each: {
+                requests.add($0)
+            } more: {
+                try requests.write(to: $0)
+            }
             progress.finish()
             print(output)
         }

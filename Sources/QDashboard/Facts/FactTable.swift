@@ -13,48 +13,47 @@ public struct FactDefinition: Sendable {
     public static let stallSeconds = 30.0
     public static let staleTicks = 120
 
-    public static let all: [FactDefinition] = [
-        .init("observedAt", "UTC", "–", "the last moment at which anything was seen") { .moment($0.now) },
-        .init("tick", "tick", "all", "the newest tick of any source") { $0.ticks.last.map { .integer($0.tick) } },
+    static let timeline: [FactDefinition] = [
+        .init("observedAt", "UTC", "–", "the last moment at which anything was seen") { .moment($0.date) },
+        .init("tick", "tick", "all", "the newest tick of any source") { $0.newest.map { .integer($0.tick) } },
         .init("epoch", "epoch", "all", "as last served") { $0.epoch.map { .integer($0) } },
         .init("epochByDate", "epoch", "–", "whole weeks since 2022-04-13T12:00Z") {
-            .integer(EpochCalendar.epoch(at: $0.now))
+            .integer(EpochCalendar.epoch(at: $0.date))
         },
         .init("epochProgressPercent", "%", "–", "100 · time since the last Wednesday 12:00 UTC / 7 days") {
-            let start = EpochCalendar.start(of: EpochCalendar.epoch(at: $0.now))
-            return .decimal(100 * $0.now.timeIntervalSince(start) / EpochCalendar.secondsPerEpoch)
+            .decimal(100 * $0.sinceEpochStart / EpochCalendar.secondsPerEpoch)
         },
         .init("secondsToEpochEnd", "s", "–", "time to the next Wednesday 12:00 UTC") {
-            .decimal(EpochCalendar.start(of: EpochCalendar.epoch(at: $0.now) + 1).timeIntervalSince($0.now))
+            .decimal(EpochCalendar.secondsPerEpoch - $0.sinceEpochStart)
         },
         .init("tickRatePerSecond", "ticks/s", "10 min", "ticks passed / time, jumps left out") {
-            $0.tickRate(600, endingAt: $0.now).map { .decimal($0) }
+            $0.tickRate(600).map { .decimal($0) }
         },
         .init("tickRateHourPerSecond", "ticks/s", "1 h", "ticks passed / time, jumps left out") {
-            $0.tickRate(3600, endingAt: $0.now).map { .decimal($0) }
+            $0.tickRate(3600).map { .decimal($0) }
         },
         .init("secondsPerTick", "s/tick", "10 min", "1 / tickRatePerSecond") {
-            $0.tickRate(600, endingAt: $0.now).flatMap { $0 > 0 ? .decimal(1 / $0) : nil }
+            $0.tickRate(600).flatMap { $0 > 0 ? .decimal(1 / $0) : nil }
         },
         .init(
             "tickRateEpochZ", "robust σ", "epoch",
             "(tickRatePerSecond − median) / (1.4826 · MAD) of the epoch's 10 min before it; at least 6 of them"
         ) { context in
-            context.tickRate(600, endingAt: context.now).flatMap { RobustStatistics.z($0, context.rateHistory(600)) }
+            context.tickRate(600).flatMap { RobustStatistics.z($0, context.rates) }
                 .map { .decimal($0) }
         },
         .init(
             "tickRateEraZ", "robust σ", "era",
             "(tickRateHourPerSecond, else tickRatePerSecond − median) / (1.4826 · MAD) of the era's weekly rates"
         ) { context in
-            let rate = context.tickRate(3600, endingAt: context.now) ?? context.tickRate(600, endingAt: context.now)
+            let rate = context.tickRate(3600) ?? context.tickRate(600)
             return rate.flatMap { rate in context.epoch.flatMap { Era.of($0)?.z(ticksPerSecond: rate) } }.map {
                 .decimal($0)
             }
         },
-        .init("secondsSinceLastTick", "s", "all", "time since the newest tick was first seen, or `duration` where more")
+        .init("secondsSinceLastTick", "s", "all", "whole seconds since the newest tick was first seen, or `duration` where more")
         {
-            stall($0).map { .decimal($0) }
+            stall($0).map { .integer(Int($0.rounded())) }
         },
         .init("isStalled", "0 or 1", "all", "secondsSinceLastTick ≥ \(Int(stallSeconds))") {
             stall($0).map { .integer($0 >= stallSeconds ? 1 : 0) }
@@ -68,10 +67,10 @@ public struct FactDefinition: Sendable {
             behind($0).map { .integer($0 > staleTicks ? 1 : 0) }
         },
         .init("epochTickQualityPercent", "%", "epoch", "as last served: 100 · (ticks − empty) / ticks") {
-            $0.latest(\.epochTickQualityPercent).map { .decimal($0) }
+            $0.latest(\.quality).map { .decimal($0) }
         },
         .init("last10000TickQualityPercent", "%", "10 000 ticks", "as last served") {
-            $0.latest(\.last10000TickQualityPercent).map { .decimal($0) }
+            $0.latest(\.last10000Quality).map { .decimal($0) }
         },
         .init("qualityHourPercent", "%", "1 h", "100 · (Δticks − Δempty) / Δticks of the epoch's counts") {
             $0.emptyShare(3600).map { .decimal(100 - $0) }
@@ -86,19 +85,19 @@ public struct FactDefinition: Sendable {
             $0.latest(\.activeAddresses).map { .integer($0) }
         },
         .init("activeAddressesStep", "addresses", "24 h", "last − first") {
-            $0.change($0.series(\.activeAddresses, 86_400), over: 86_400).map { .decimal($0) }
+            $0.change($0.series(86_400) { $0.activeAddresses.map(Double.init) }, over: 86_400).map { .decimal($0) }
         },
         .init("circulatingSupplyQus", "qus", "all", "as last served") {
-            $0.latest(\.circulatingSupplyQus).map { .integer($0) }
+            $0.latest(\.supply).map { .integer($0) }
         },
         .init("supplyStepQus", "qus", "24 h", "last − first") {
-            $0.change($0.series(\.circulatingSupplyQus, 86_400), over: 86_400).map { .decimal($0) }
+            $0.change($0.series(86_400) { $0.supply.map(Double.init) }, over: 86_400).map { .decimal($0) }
         },
-        .init("burnedQus", "qus", "all", "as last served") { $0.latest(\.burnedQus).map { .integer($0) } },
+        .init("burnedQus", "qus", "all", "as last served") { $0.latest(\.burned).map { .integer($0) } },
         .init("burnStepQus", "qus", "24 h", "last − first within the epoch") {
-            $0.change($0.series(\.burnedQus, 86_400, inEpoch: true), over: 86_400).map { .decimal($0) }
+            $0.change($0.series(86_400, inEpoch: true) { $0.burned.map(Double.init) }, over: 86_400).map { .decimal($0) }
         },
-        .init("priceUSD", "USD", "all", "as last served") { $0.latest(\.priceUSD).map { .decimal($0) } },
+        .init("priceUSD", "USD", "all", "as last served") { $0.latest(\.price).map { .decimal($0) } },
         .init("priceReturnHourPercent", "%", "1 h", "100 · (last / first − 1)") {
             priceReturn($0, 3600).map { .decimal($0) }
         },
@@ -122,9 +121,9 @@ public struct FactDefinition: Sendable {
             jump($0, .midEpochJump)
         },
         .init("failedPollsPercent", "%", "1 h", "100 · polls answered by an error, or not at all / polls") { context in
-            let recent = context.timeline.points.filter { context.now.timeIntervalSince($0.lastAt) <= 3600 }
-            let all = recent.reduce(0) { $0 + $1.polls }
-            let failed = recent.reduce(0) { $0 + ($1.snapshot.failure == nil ? 0 : $1.polls) }
+            let recent = context.series.polls.filter { context.now - $0.lastAt <= 3600 }
+            let all = recent.reduce(0) { $0 + $1.count }
+            let failed = recent.reduce(0) { $0 + ($1.failed ? $1.count : 0) }
             return all > 0 ? .decimal(100 * Double(failed) / Double(all)) : nil
         },
         .init(
@@ -142,60 +141,32 @@ public struct FactDefinition: Sendable {
     }
 
     private static func stall(_ context: FactContext) -> Double? {
-        guard let last = context.ticks.last else { return nil }
-        let seen = context.now.timeIntervalSince(last.at)
+        guard let last = context.newest else { return nil }
         // The node's own word, aged: `duration` was true when it was polled.
-        let told = context.points.last { $0.snapshot.secondsSinceLastTick != nil && $0.snapshot.tick == last.tick }
-        let said = told.flatMap { point in
-            point.snapshot.secondsSinceLastTick.map { Double($0) + context.now.timeIntervalSince(point.lastAt) }
+        let told = context.recent(context.now - last.at + 1).last {
+            $0.secondsSinceLastTick != nil && $0.tick == last.tick
         }
-        return max(seen, said ?? 0)
+        let said = told.flatMap { sample in
+            sample.secondsSinceLastTick.map { Double($0) + context.now - sample.lastAt }
+        }
+        return max(context.now - last.at, said ?? 0)
     }
 
     private static func behind(_ context: FactContext) -> Int? {
-        guard let newest = context.ticks.last?.tick else { return nil }
-        var bySource: [String: Int] = [:]
-        for point in context.points where context.now.timeIntervalSince(point.lastAt) <= 300 {
-            guard let tick = point.snapshot.tick else { continue }
-            bySource[point.source] = max(bySource[point.source] ?? tick, tick)
-        }
-        return bySource.values.min().map { max(newest - $0, 0) }
+        guard let newest = context.newest?.tick else { return nil }
+        return context.series.stands.compactMap { stand in
+            stand.flatMap { context.now - $0.seen <= 300 ? max(newest - $0.tick, 0) : nil }
+        }.max()
     }
 
     private static func priceReturn(_ context: FactContext, _ seconds: Double) -> Double? {
-        let prices = context.series(seconds) { $0.priceUSD.flatMap { $0 > 0 ? $0 : nil } }
-        guard let first = prices.first, let last = prices.last, context.now.timeIntervalSince(first.at) >= seconds / 2
+        let prices = context.series(seconds) { $0.price.flatMap { $0 > 0 ? $0 : nil } }
+        guard let first = prices.first, let last = prices.last, context.now - first.at >= seconds / 2
         else { return nil }
         return 100 * (last.value / first.value - 1)
     }
 
     private static func jump(_ context: FactContext, _ kind: Finding.Kind) -> Facts.Value {
         .integer(context.timeline.findings.filter { $0.kind == kind }.reduce(0) { $0 + Int($1.amount ?? 0) })
-    }
-
-    /// docs/facts.md, whole.
-    public static var markdown: String {
-        var lines = [
-            "# Facts", "",
-            "What is computed of a recording, and how. The table is made from the code (`FactDefinition.all`); a test holds",
-            "this file to it. Windows end at `observedAt`, the last moment of the recording. A fact whose window was watched to",
-            "less than a half, or whose numbers were not served, is absent, never 0.", "",
-            "| name | unit | window | formula |", "|---|---|---|---|",
-        ]
-        lines += all.map { "| `\($0.name)` | \($0.unit) | \($0.window) | \($0.formula) |" }
-        return lines.joined(separator: "\n") + "\n"
-    }
-}
-
-extension Facts {
-    /// All facts of the table that the timeline shows.
-    public init(_ timeline: Timeline) {
-        self.init()
-        guard let context = FactContext(timeline) else { return }
-        for definition in FactDefinition.all {
-            guard let value = definition.compute(context) else { continue }
-            if case .decimal(let number) = value, !number.isFinite { continue }
-            self[definition.name] = value
-        }
     }
 }

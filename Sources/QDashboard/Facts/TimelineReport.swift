@@ -9,6 +9,7 @@ extension Facts.Value {
         case .decimal(let value): value.isFinite ? .number(value) : .null
         case .moment(let date): .string(Timestamp.text(date))
         case .word(let text), .text(let text): .string(text)
+        case .lines(let lines): .array(lines.map(JSONValue.string))
         }
     }
 

@@ -5,6 +5,7 @@ import Runtime
 struct DecodedRecord: Equatable {
     var givenID: String?
     var snapshot: Snapshot
+    var fields = RequestFields()
 }
 
 /// Recognises what a JSON value is and reads it.
@@ -18,10 +19,12 @@ enum RecordDecoder {
         guard let object = value.object else { throw Rejection("expected a JSON object, got \(value.kind)") }
         let record = BodyFields(object, path: "")
         let snapshot: Snapshot
+        var fields = RequestFields()
         if object["custom_id"] != nil, object["body"]?["messages"] != nil {
             throw Rejection("a row of an OpenAI batch: it holds a prompt and no snapshot")
         } else if object["data_type"] != nil {
             snapshot = try analysisRequest(record)
+            fields = try RequestFields(record)
         } else if let key = ["raw_payload", "payload", "body"].first(where: { object[$0] != nil }) {
             snapshot = try envelope(record, payloadKey: key)
         } else if object["observed_at"] != nil {
@@ -29,7 +32,7 @@ enum RecordDecoder {
         } else {
             snapshot = try body(record)
         }
-        return DecodedRecord(givenID: try id(object), snapshot: snapshot)
+        return DecodedRecord(givenID: try id(object), snapshot: snapshot, fields: fields)
     }
 
     private static func analysisRequest(_ record: BodyFields) throws(Rejection) -> Snapshot {

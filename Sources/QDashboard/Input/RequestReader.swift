@@ -40,6 +40,8 @@ public final class RequestReader {
     public var bytesRead: Int { finishedBytes + (file?.bytesRead ?? 0) }
     public let bytesInAll: Int
 
+    /// Where each request gets the facts of its moment from, of the records before it; nil where they are not asked for.
+    private var history: FactHistory?
     private let limits: Limits
     /// What derived ids begin with, file by file.
     private let labels: [String]
@@ -58,8 +60,10 @@ public final class RequestReader {
 
     /// Looks at every path, so that a missing file is known before the first answer.
     ///
+    /// - Parameter computesFacts: gives each request without facts of its own those of its moment.
+    ///
     /// Throws `InputError.noFiles`, `.missing`, `.isDirectory` or `.unreadable`.
-    public init(paths: [String], limits: Limits = Limits()) throws {
+    public init(paths: [String], limits: Limits = Limits(), computesFacts: Bool = false) throws {
         guard !paths.isEmpty else { throw InputError.noFiles }
         var files: [String] = []
         var bytes = 0
@@ -77,6 +81,7 @@ public final class RequestReader {
         self.paths = files
         bytesInAll = bytes
         self.limits = limits
+        history = computesFacts ? FactHistory() : nil
         labels = Self.labels(paths)
         labelSet = Set(labels)
     }
@@ -178,9 +183,17 @@ public final class RequestReader {
         do throws(Rejection) {
             var record = try RecordDecoder.decode(value)
             scrub(&record.snapshot)
+            let fields = record.fields
+            let origin = AnalysisRequest.Origin(file: paths[nextFile - 1], line: line)
+            let id = try id(record.givenID, line)
+            let isPlaced = history?.add(record.snapshot, origin: origin) ?? false
             let request = AnalysisRequest(
-                id: try id(record.givenID, line), ordinal: accepted, snapshot: record.snapshot,
-                origin: .init(file: paths[nextFile - 1], line: line), inputDigest: Digest.hex(canonical: value))
+                id: id, ordinal: accepted, snapshot: record.snapshot, origin: origin,
+                inputDigest: Digest.hex(canonical: value), task: fields.task, language: fields.language,
+                facts: fields.facts ?? (isPlaced ? history?.facts : nil),
+                news: fields.news.map { item in
+                    NewsItem(at: item.at, source: item.source.map(scrub), title: scrub(item.title))
+                }, question: fields.question.map(scrub))
             accepted += 1
             return .request(request)
         } catch {
@@ -190,9 +203,10 @@ public final class RequestReader {
 
     private func reject(_ line: Int, _ reason: String, isTruncation: Bool = false) -> Item {
         rejected += 1
-        return .rejected(
-            RejectedRecord(
-                file: paths[nextFile - 1], line: line, reason: scrub(reason), isTruncation: isTruncation))
+        let record = RejectedRecord(
+            file: paths[nextFile - 1], line: line, reason: scrub(reason), isTruncation: isTruncation)
+        history?.add(.rejected(record))
+        return .rejected(record)
     }
 
     private func scrub(_ text: String) -> String {

@@ -27,10 +27,13 @@ public struct AnswerRecord: Sendable, Equatable {
     public var probabilities: [Probability]
     /// Why the text ended: "stop", "length" or "timeout".
     public var finishReason: String
+    /// Whether the text's numbers are facts that the prompt showed; nil where it was not checked.
+    public var grounding: GroundingRecord?
 
     public init(
         id: String, analysis: String, sentiment: String, confidence: Double, nodeID: String, promptTokens: Int,
-        outputTokens: Int, modelDigest: String, promptDigest: String, probabilities: [Probability], finishReason: String
+        outputTokens: Int, modelDigest: String, promptDigest: String, probabilities: [Probability],
+        finishReason: String, grounding: GroundingRecord? = nil
     ) {
         self.id = id
         self.analysis = analysis
@@ -43,6 +46,7 @@ public struct AnswerRecord: Sendable, Equatable {
         self.promptDigest = promptDigest
         self.probabilities = probabilities
         self.finishReason = finishReason
+        self.grounding = grounding
     }
 
     /// The keys always in this order, numbers as the shortest text that reads back as the same number.
@@ -53,13 +57,14 @@ public struct AnswerRecord: Sendable, Equatable {
         for probability in probabilities {
             labels[probability.label] = try finite(probability.value, "probability of \(probability.label)")
         }
-        return object([
-            ("id", .string(id)), ("analysis", .string(analysis)), ("sentiment", .string(sentiment)),
-            ("confidence", try finite(confidence, "confidence")), ("node_id", .string(nodeID)),
-            ("prompt_tokens", .integer(promptTokens)), ("output_tokens", .integer(outputTokens)),
-            ("model_digest", .string(modelDigest)), ("prompt_digest", .string(promptDigest)),
-            ("label_probabilities", .object(labels)), ("finish_reason", .string(finishReason)),
-        ])
+        return object(
+            [
+                ("id", .string(id)), ("analysis", .string(analysis)), ("sentiment", .string(sentiment)),
+                ("confidence", try finite(confidence, "confidence")), ("node_id", .string(nodeID)),
+                ("prompt_tokens", .integer(promptTokens)), ("output_tokens", .integer(outputTokens)),
+                ("model_digest", .string(modelDigest)), ("prompt_digest", .string(promptDigest)),
+                ("label_probabilities", .object(labels)), ("finish_reason", .string(finishReason)),
+            ] + (grounding.map { [("grounding", $0.json)] } ?? []))
     }
 
     /// Nil where it is no such record.
@@ -75,11 +80,16 @@ public struct AnswerRecord: Sendable, Equatable {
             member.value.double.map { Probability(member.key, $0) }
         }
         guard probabilities.count == labels.count else { return nil }
+        var grounding: GroundingRecord?
+        if let member = value["grounding"] {
+            grounding = GroundingRecord(member)
+            if grounding == nil { return nil }
+        }
         self.init(
             id: id, analysis: analysis, sentiment: sentiment, confidence: confidence, nodeID: nodeID,
             promptTokens: promptTokens, outputTokens: outputTokens, modelDigest: modelDigest,
             promptDigest: promptDigest,
-            probabilities: probabilities, finishReason: finishReason)
+            probabilities: probabilities, finishReason: finishReason, grounding: grounding)
     }
 
     private func finite(_ value: Double, _ what: String) throws -> JSONValue {
@@ -115,16 +125,26 @@ public struct TimingRecord: Sendable, Equatable {
         self.stages = stages
     }
 
+    /// Of an answer that the cache knew: it took no time.
+    public static func cached(id: String) -> TimingRecord {
+        TimingRecord(
+            id: id, queue: .nan, prefill: .nan, decode: .nan, total: .nan, timeToFirstToken: .nan, stages: [])
+    }
+
+    /// The ledger keeps no times for such an answer, so that a resumed run knows it again.
+    public var isCached: Bool { total.isNaN && queue.isNaN && stages.isEmpty }
+
     /// To the microsecond. A time that is no number is null: a broken clock must not lose an answer.
     public var json: JSONValue {
         func milliseconds(_ value: Double) -> JSONValue {
             value.isFinite ? .number((value * 1e3).rounded() / 1e3) : .null
         }
-        return object([
-            ("id", .string(id)), ("queue_ms", milliseconds(queue)), ("prefill_ms", milliseconds(prefill)),
-            ("decode_ms", milliseconds(decode)), ("total_ms", milliseconds(total)),
-            ("ttft_ms", milliseconds(timeToFirstToken)), ("stages_ms", .array(stages.map(milliseconds))),
-        ])
+        return object(
+            [
+                ("id", .string(id)), ("queue_ms", milliseconds(queue)), ("prefill_ms", milliseconds(prefill)),
+                ("decode_ms", milliseconds(decode)), ("total_ms", milliseconds(total)),
+                ("ttft_ms", milliseconds(timeToFirstToken)), ("stages_ms", .array(stages.map(milliseconds))),
+            ] + (isCached ? [("cached", .bool(true))] : []))
     }
 
     /// Nil where it is no such record.

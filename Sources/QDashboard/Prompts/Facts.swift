@@ -10,6 +10,8 @@ public struct Facts: Sendable, Equatable {
         case word(String)
         /// Text from outside: always quoted, short, and without markup in a prompt.
         case text(String)
+        /// Lines that are safe to say as they are.
+        case lines([String])
     }
 
     private var values: [String: Value] = [:]
@@ -23,13 +25,16 @@ public struct Facts: Sendable, Equatable {
 
     public var names: [String] { values.keys.sorted() }
 
+    /// Takes over all of another's facts.
+    public mutating func merge(_ other: Facts) { values.merge(other.values) { $1 } }
+
     /// All that a snapshot says, and the price change over an epoch's week, which is arithmetic.
     public init(_ snapshot: Snapshot) {
         for (name, value) in Self.table { values[name] = value(snapshot) }
     }
 
     /// The names that prompt files may use.
-    public static let known = Set(table.map(\.name))
+    public static let known = Set(table.map(\.name)).union(FactDefinition.all.map(\.name)).union(["newsList", "question"])
 
     private typealias Row = (name: String, value: @Sendable (Snapshot) -> Value?)
 
@@ -91,6 +96,8 @@ public enum FactStyle: Sendable, Equatable {
     /// A word for the range that the number is in, `poor<95<middling<97<good`: comparing is arithmetic, which a small model
     /// is not asked to do. A number that equals a bound is above it. One more word than bounds, the bounds rising.
     case bands(words: [String], bounds: [Double])
+    /// One of our own words said in another one, `up=上漲;flat=持平;down=下跌`; a word that is not listed stays.
+    case names([String: String])
 
     /// Nil where there is no such style.
     init?(_ text: some StringProtocol) {
@@ -106,6 +113,15 @@ public enum FactStyle: Sendable, Equatable {
                 zip(bounds, bounds.dropFirst()).allSatisfy({ $0 < $1 })
             else { return nil }
             self = .bands(words: words, bounds: bounds)
+        case _ where text.contains("="):
+            var names: [String: String] = [:]
+            for pair in text.split(separator: ";" as Character, omittingEmptySubsequences: false) {
+                let parts = pair.split(separator: "=" as Character, omittingEmptySubsequences: false)
+                guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty,
+                    names.updateValue(String(parts[1]), forKey: String(parts[0])) == nil
+                else { return nil }
+            }
+            self = .names(names)
         default:
             let isSigned = text.hasPrefix("+")
             guard let decimals = Int(text.dropFirst(isSigned ? 1 : 0)), (0...9).contains(decimals) else {
@@ -115,11 +131,17 @@ public enum FactStyle: Sendable, Equatable {
         }
     }
 
+    /// Characters of a text from outside.
+    static let textLimit = 120
+    /// Of a question, which is what is asked for.
+    static let questionLimit = 400
+
     func text(_ value: Facts.Value) -> String {
         switch value {
         case .moment(let date): Timestamp.text(date)
-        case .word(let word): word
-        case .text(let text): Quoting.promptData(text)
+        case .word(let word): if case .names(let names) = self { names[word] ?? word } else { word }
+        case .lines(let lines): lines.joined(separator: "\n")
+        case .text(let text): Quoting.promptData(text, limit: Self.textLimit)
         case .integer(let integer): self == .standard ? Self.grouped(integer) : number(Double(integer), "\(integer)")
         case .decimal(let decimal): number(decimal, Self.full(decimal))
         }
@@ -127,7 +149,7 @@ public enum FactStyle: Sendable, Equatable {
 
     private func number(_ value: Double, _ full: String) -> String {
         switch self {
-        case .standard, .plain: full
+        case .standard, .plain, .names: full
         case .decimals(let decimals): String(format: "%.\(decimals)f", value)
         case .signed(let decimals): String(format: "%+.\(decimals)f", value)
         case .millions: String(format: "%.2f", value / 1e6)

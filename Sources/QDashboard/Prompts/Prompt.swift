@@ -131,7 +131,7 @@ public struct PreparedPrompt: Sendable, Equatable {
         self.ending = ending
     }
 
-    public func program(for request: AnalysisRequest) -> [ProgramStep] { program(for: Facts(request.snapshot)) }
+    public func program(for request: AnalysisRequest) -> [ProgramStep] { program(for: request.allFacts) }
 
     public func program(for facts: Facts) -> [ProgramStep] {
         var steps: [ProgramStep] = [.text(fixedPrefix + prompt.text(of: facts) + ending)]

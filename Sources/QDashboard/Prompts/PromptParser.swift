@@ -160,7 +160,7 @@ private struct PromptParser {
             guard parts.count == 2 else { return .fact(name: name, style: .standard) }
             guard let style = FactStyle(parts[1]) else {
                 throw failure(
-                    number, "unknown style |\(parts[1]); expected plain, millions, trillions, 0…9, +0…+9 or low<1<high")
+                    number, "unknown style |\(parts[1]); expected plain, millions, trillions, 0…9, +0…+9, low<1<high or word=name;word=name")
             }
             return .fact(name: name, style: style)
         }

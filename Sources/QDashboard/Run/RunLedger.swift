@@ -207,8 +207,9 @@ public final class RunLedger: Sendable {
 extension TimingRecord {
     fileprivate func stored(_ answer: AnswerRecord) -> StoredRequest.Timings {
         StoredRequest.Timings(
-            queueMs: queue, prefillMs: prefill, decodeMs: decode, totalMs: total, ttftMs: timeToFirstToken,
-            stagesMs: stages, promptTokens: answer.promptTokens, outputTokens: answer.outputTokens)
+            queueMs: queue.known, prefillMs: prefill.known, decodeMs: decode.known, totalMs: total.known,
+            ttftMs: timeToFirstToken.known, stagesMs: stages, promptTokens: answer.promptTokens,
+            outputTokens: answer.outputTokens)
     }
 
     fileprivate init(id: String, _ timings: StoredRequest.Timings) {
@@ -217,4 +218,9 @@ extension TimingRecord {
             decode: timings.decodeMs ?? .nan, total: timings.totalMs ?? .nan, timeToFirstToken: timings.ttftMs ?? .nan,
             stages: timings.stagesMs ?? [])
     }
+}
+
+extension Double {
+    /// Nil where there is no number, such as the times of a cached answer.
+    fileprivate var known: Double? { isNaN ? nil : self }
 }

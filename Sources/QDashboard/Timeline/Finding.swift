@@ -51,6 +51,12 @@ public struct Finding: Sendable, Equatable {
         }
     }
 
+    /// Kinds that say that a record's numbers cannot be trusted.
+    static let violations: Set<Kind> = [
+        .qualityMismatch, .qualityUnitUnknown, .moreEmptyThanTicks, .burnedMismatch, .marketCapMismatch,
+        .supplyAboveCap, .tickBeforeEpoch, .epochInFuture, .epochPast,
+    ]
+
     public enum Severity: String, Sendable, CaseIterable, Comparable {
         /// Known and normal.
         case note

@@ -14,6 +14,8 @@ public struct TimelinePoint: Sendable, Equatable {
     public var recording: Int
     public var origin: AnalysisRequest.Origin?
     public var snapshot: Snapshot
+    /// It breaks no invariant, be it alone or after the answer before it.
+    public var isSound = true
 
     /// When the numbers were measured: the server's own time where it gives one.
     public var measuredAt: Date { snapshot.reportedAt ?? at }
@@ -49,6 +51,13 @@ public struct Timeline: Sendable, Equatable {
         public init(at: Date, seconds: Double) { (self.at, self.seconds) = (at, seconds) }
     }
 
+    /// A record that breaks an invariant.
+    public struct Violation: Sendable, Equatable {
+        public var at: Date
+        /// Empty for a record that could not be read.
+        public var source: String
+    }
+
     /// Ordered by `at`. The newest ones only, where a recording has more than the builder was told to keep.
     public var points: [TimelinePoint]
     /// Whole epochs, known as a series only (`epoch_summary`), in order of their epoch.
@@ -58,6 +67,8 @@ public struct Timeline: Sendable, Equatable {
     public var findingCounts: [Finding.Kind: Int] = [:]
     public var gaps: [Gap] = []
     public var clockSteps: [ClockStep] = []
+    /// Each record that breaks an invariant, newest last, folded ones too; the newest ones only.
+    public var violations: [Violation] = []
     /// The files, as they were named.
     public var recordings: [String] = []
     /// Records read, folded, without a date, and points given up for the sake of memory.
@@ -82,6 +93,7 @@ public struct Timeline: Sendable, Equatable {
         }
         part.findings.removeAll { $0.at.map { $0 > date } ?? false }
         part.findingCounts = Dictionary(grouping: part.findings, by: \.kind).mapValues(\.count)
+        part.violations.removeAll { $0.at > date }
         part.gaps.removeAll { $0.to > date }
         part.clockSteps.removeAll { $0.at > date }
         return part

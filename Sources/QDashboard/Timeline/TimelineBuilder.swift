@@ -24,13 +24,24 @@ public struct TimelineBuilder: Sendable {
     static let archiveTicks = 8000
 
     private let limits: Limits
-    private var timeline = Timeline()
+    private(set) var timeline = Timeline()
+    /// What became of the last record: nil where it has no place in the timeline.
+    private(set) var placed: Placement?
     private var recording = -1
     /// Of the current recording, source by source.
     private var sources: [String: Last] = [:]
     private var epochs: [Int: Snapshot] = [:]
     /// Of the current recording, over all sources.
     private var lastPoll: Date?
+
+    enum Placement {
+        case appended(TimelinePoint)
+        /// Seen again: the point as it is now.
+        case folded(TimelinePoint)
+    }
+
+    /// So many records in a row that go back are a new beginning, not bad data.
+    static let longestSetback = 120
 
     private struct Last {
         /// Position of the source's newest point, counted from the first of all points.
@@ -39,6 +50,10 @@ public struct TimelineBuilder: Sendable {
         var at: Date
         /// The newest answer that was no failure.
         var good: (snapshot: Snapshot, at: Date)?
+        var isSound = true
+        var setbacks = 0
+        /// It has served its quality as percent.
+        var servesPercent = false
         var intervals: [Double] = []
     }
 
@@ -53,6 +68,8 @@ public struct TimelineBuilder: Sendable {
             note(
                 record.isTruncation ? .truncated : .unreadableRecord, nil,
                 .init(file: record.file, line: record.line), nil, record.reason)
+            // It says no time that could be read: that of the record before it.
+            if !record.isTruncation, let lastPoll { violation(lastPoll, "") }
         }
     }
 
@@ -61,7 +78,12 @@ public struct TimelineBuilder: Sendable {
         if recording < 0 || timeline.recordings[recording] != file { begin(file) }
         timeline.records += 1
         let date = snapshot.observedAt ?? snapshot.reportedAt
-        for (kind, amount, detail) in Invariants.check(snapshot, at: date) { note(kind, date, origin, amount, detail) }
+        placed = nil
+        var isSound = true
+        for (kind, amount, detail) in Invariants.check(snapshot, at: date) {
+            note(kind, date, origin, amount, detail)
+            isSound = isSound && !Finding.violations.contains(kind)
+        }
         if snapshot.kind == .epochSummary, let epoch = snapshot.epoch {
             epochs[epoch] = snapshot
             return
@@ -72,7 +94,7 @@ public struct TimelineBuilder: Sendable {
             return
         }
         clock(date, origin)
-        place(snapshot, date, origin)
+        place(snapshot, date, origin, isSound)
     }
 
     /// The timeline, its recordings merged by time. The builder must not be used further.
@@ -105,36 +127,47 @@ public struct TimelineBuilder: Sendable {
         note(.clockBackwards, date, origin, step, "the recorder's clock went back \(Invariants.short(-step)) s")
     }
 
-    private mutating func place(_ snapshot: Snapshot, _ date: Date, _ origin: AnalysisRequest.Origin?) {
+    private mutating func place(
+        _ snapshot: Snapshot, _ date: Date, _ origin: AnalysisRequest.Origin?, _ isSound: Bool
+    ) {
         let source = snapshot.endpoint ?? snapshot.kind.rawValue
         var bare = snapshot
         bare.observedAt = nil
-        guard var last = sources[source] else {
-            if sources.count < limits.sources {
-                sources[source] = Last(
-                    point: append(snapshot, date, source, origin), snapshot: bare, at: date,
-                    good: snapshot.failure == nil ? (snapshot, date) : nil)
-            } else {
-                _ = append(snapshot, date, source, origin)
-            }
-            failure(snapshot, date, origin)
-            return
-        }
-        interval(from: last.at, to: date, &last, origin)
-        if bare == last.snapshot, last.point >= timeline.dropped {
+        var last = sources[source] ?? Last(point: -1, snapshot: bare, at: date)
+        let isFirst = last.point < 0
+        if !isFirst { interval(from: last.at, to: date, &last, origin) }
+        if !isFirst, bare == last.snapshot, last.point >= timeline.dropped {
             let index = last.point - timeline.dropped
             timeline.points[index].polls += 1
             timeline.points[index].lastAt = max(timeline.points[index].lastAt, date)
             timeline.folded += 1
+            placed = .folded(timeline.points[index])
         } else {
             failure(snapshot, date, origin)
-            if let good = last.good, snapshot.failure == nil { sequence(good, snapshot, date, origin) }
-            last.point = append(snapshot, date, source, origin)
+            last.isSound = isSound
+            if let good = last.good, snapshot.failure == nil, !sequence(good, snapshot, date, origin) {
+                last.setbacks += 1
+                if last.setbacks < Self.longestSetback { last.isSound = false }
+            } else if snapshot.failure == nil {
+                last.setbacks = 0
+            }
+            last.point = append(snapshot, date, source, origin, last.isSound)
+            placed = timeline.points.last.map { .appended($0) }
             last.snapshot = bare
         }
-        if snapshot.failure == nil { last.good = (snapshot, date) }
+        // A source that falls from percent to a fraction is wrong; one that has always served fractions is of that kind.
+        if !last.isSound || snapshot.qualityWasFraction && last.servesPercent { violation(date, source) }
+        if snapshot.failure == nil, last.isSound {
+            last.good = (snapshot, date)
+            if snapshot.epochTickQualityPercent != nil, !snapshot.qualityWasFraction { last.servesPercent = true }
+        }
         last.at = date
-        sources[source] = last
+        if !isFirst || sources.count < limits.sources { sources[source] = last }
+    }
+
+    private mutating func violation(_ date: Date, _ source: String) {
+        timeline.violations.append(.init(at: date, source: source))
+        if timeline.violations.count > 2 * limits.capacity { timeline.violations.removeFirst(limits.capacity) }
     }
 
     private mutating func failure(_ snapshot: Snapshot, _ date: Date, _ origin: AnalysisRequest.Origin?) {
@@ -160,20 +193,21 @@ public struct TimelineBuilder: Sendable {
         }
     }
 
-    /// A source's answer against its answer before.
+    /// A source's answer against its last sound one; false where it cannot be the next.
     private mutating func sequence(
         _ before: (snapshot: Snapshot, at: Date), _ now: Snapshot, _ date: Date, _ origin: AnalysisRequest.Origin?
-    ) {
+    ) -> Bool {
         let old = before.snapshot
         if let from = old.epoch, let to = now.epoch, to < from {
             note(.epochBackwards, date, origin, Double(to - from), "epoch \(to) after epoch \(from)")
-            return
+            return false
         }
-        guard let fromTick = old.tick, let toTick = now.tick else { return }
+        guard let fromTick = old.tick, let toTick = now.tick else { return true }
         let step = toTick - fromTick
         if step < 0 {
             note(.tickBackwards, date, origin, Double(step), "tick \(toTick) after tick \(fromTick)")
-            return
+            // Nodes behind one address are a few ticks apart.
+            return step >= -FactDefinition.staleTicks
         }
         let moment = now.reportedAt ?? date
         let seconds = max(moment.timeIntervalSince(old.reportedAt ?? before.at), 0)
@@ -184,19 +218,19 @@ public struct TimelineBuilder: Sendable {
                     .transitionJump, date, origin, Double(step),
                     "\(step) tick numbers further in epoch \(now.epoch ?? 0)")
             }
-            return
+            return true
         }
         if let a = old.ticksInEpoch, let b = now.ticksInEpoch {
             if b < a {
                 note(.countsBackwards, date, origin, Double(b - a), "\(b) ticks in the epoch after \(a)")
-                return
+                return false
             }
             let leap = step - (b - a)
             if leap > Self.archiveTicks {
                 note(
                     .midEpochJump, date, origin, Double(leap),
                     "\(leap) tick numbers left out within epoch \(now.epoch ?? 0)")
-                return
+                return true
             }
         }
         // Without an epoch in the bodies the calendar tells a transition.
@@ -209,13 +243,15 @@ public struct TimelineBuilder: Sendable {
                 isBoundary ? .transitionJump : .midEpochJump, date, origin, Double(step),
                 "\(step) tick numbers further within \(Invariants.short(seconds)) s")
         }
+        return true
     }
 
     private mutating func append(
-        _ snapshot: Snapshot, _ date: Date, _ source: String, _ origin: AnalysisRequest.Origin?
+        _ snapshot: Snapshot, _ date: Date, _ source: String, _ origin: AnalysisRequest.Origin?, _ isSound: Bool
     ) -> Int {
-        timeline.points.append(
-            TimelinePoint(at: date, source: source, recording: recording, origin: origin, snapshot: snapshot))
+        var point = TimelinePoint(at: date, source: source, recording: recording, origin: origin, snapshot: snapshot)
+        point.isSound = isSound
+        timeline.points.append(point)
         // Twice the capacity, then half of it goes at once: a shift for each point would cost its square.
         if timeline.points.count >= 2 * max(limits.capacity, 1) { trim(to: limits.capacity) }
         return timeline.dropped + timeline.points.count - 1

@@ -29,6 +29,8 @@ public struct BenchmarkResults: Codable, Sendable, Equatable {
     public var stages: [StageUsage]
     /// Accuracy and agreement.
     public var quality: [QualityMeasure]
+    /// Against labels, task by task; nil where the dataset has none.
+    public var tasks: TaskQuality?
     /// What else the runner measured; see `Observation.Name`.
     public var observations: [Observation]
     /// The targets that the run was held against.
@@ -39,7 +41,8 @@ public struct BenchmarkResults: Codable, Sendable, Equatable {
     public init(
         tool: Tool, startedAt: Date, wallSeconds: Double, machine: Machine, model: Model,
         configuration: RunConfiguration, requests: [RequestSample], stages: [StageUsage] = [],
-        quality: [QualityMeasure] = [], observations: [Observation] = [], targets: [KPITarget] = [],
+        quality: [QualityMeasure] = [], tasks: TaskQuality? = nil, observations: [Observation] = [],
+        targets: [KPITarget] = [],
         notes: [String] = []
     ) {
         schema = Schema(name: Self.schemaName, version: Self.schemaVersion)
@@ -52,6 +55,7 @@ public struct BenchmarkResults: Codable, Sendable, Equatable {
         self.requests = requests
         self.stages = stages
         self.quality = quality
+        self.tasks = tasks
         self.observations = observations
         self.targets = targets
         self.notes = notes

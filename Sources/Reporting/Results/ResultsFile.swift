@@ -180,6 +180,7 @@ extension BenchmarkResults {
             try share(q.interval?.high, "quality[\(i)].interval.high")
             try nonNegative(q.count, "quality[\(i)].count")
         }
+        try validateTasks(place: place)
         try unique(observations.map(\.name), "observations.name")
         for (i, o) in observations.enumerated() { try nonNegative(o.value, "observations[\(i)].value") }
         try unique(targets.map(\.id), "targets.id")

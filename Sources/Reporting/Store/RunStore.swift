@@ -26,7 +26,7 @@ public final class RunStore: Sendable {
         let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
         if isDirectory.boolValue { throw ReportingError.unreadable(path: path, reason: "it is a directory") }
         if !exists, access == .readOnly { throw ReportingError.unreadable(path: path, reason: "no such file") }
-        if exists { try Self.checkHeader(path) }
+        if exists { try SQLiteHeader.check(path, kind: "run store") }
 
         var configuration = Configuration()
         configuration.label = "run store"
@@ -76,23 +76,6 @@ public final class RunStore: Sendable {
             }
         } catch let error as DatabaseError {
             throw Self.worded(error, path, "open it")
-        }
-    }
-
-    /// SQLite would take an empty file for a new database and only later find out that a text file is none.
-    private static func checkHeader(_ path: String) throws {
-        let handle: FileHandle
-        do {
-            handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-        } catch {
-            throw ReportingError.unreadable(path: path, reason: (error as NSError).localizedDescription)
-        }
-        defer { try? handle.close() }
-        let head = (try? handle.read(upToCount: 16)) ?? Data()
-        if head.isEmpty { return }  // What a kill between creating and filling the file leaves.
-        guard head == Data("SQLite format 3\0".utf8) else {
-            throw ReportingError.malformed(
-                place: path, problem: "is no run store", expected: "an SQLite file", got: "something else")
         }
     }
 

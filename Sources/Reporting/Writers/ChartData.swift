@@ -29,6 +29,12 @@ struct ChartData: Encodable {
         var end: Double = 0
     }
 
+    /// Of one choice: a curve a model, (confidence, accuracy, count) in percent.
+    struct Reliability: Encodable {
+        var id: String
+        var curves: [Curve]
+    }
+
     var cdf: [Curve]
     var target: Target?
     var histogram: Bins?
@@ -36,6 +42,7 @@ struct ChartData: Encodable {
     /// (prompt tokens, TTFT)
     var prompts: [[Double]]
     var timeline: Timeline
+    var reliability: [Reliability]
 
     static let maximumRows = 72
     static let maximumPoints = 600
@@ -57,6 +64,18 @@ struct ChartData: Encodable {
                 return [Double(tokens), ttft]
             }, to: 2000)
         timeline = Self.timeline(results.requests)
+        let tasks = results.tasks
+        reliability = (tasks?.models.first?.choices ?? []).enumerated().map { index, choice in
+            Reliability(
+                id: "reliability-\(index)",
+                curves: tasks!.models.compactMap { model in
+                    model.choices.first { $0.task == choice.task && $0.name == choice.name }.map { own in
+                        Curve(
+                            label: Escape.visible(model.name),
+                            points: own.bins.map { [$0.confidence * 100, $0.accuracy * 100, Double($0.count)] })
+                    }
+                })
+        }
     }
 
     func json() throws -> String {

@@ -34,6 +34,7 @@ public enum HTMLReport {
             \(sections.timeline)
             \(sections.stages)
             \(sections.quality)
+            \(sections.tasks)
             \(sections.failures)
             \(sections.facts)
             \(sections.words)

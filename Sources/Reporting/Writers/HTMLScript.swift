@@ -119,6 +119,29 @@ enum HTMLScript {
             } });
           }
 
+          function reliability() {
+            (data.reliability || []).forEach(function (choice) {
+              var colours = ["accent", "second", "third", "fail"].map(colour);
+              var sets = choice.curves.map(function (curve, i) {
+                var most = Math.max.apply(null, curve.points.map(function (p) { return p[2]; }));
+                return { label: curve.label, borderColor: colours[i % 4], backgroundColor: colours[i % 4], borderWidth: 2,
+                  data: curve.points.map(function (p) { return { x: p[0], y: p[1], n: p[2] }; }), pointStyle: "circle",
+                  pointRadius: curve.points.map(function (p) { return 2.5 + 5 * Math.sqrt(p[2] / most); }) };
+              });
+              sets.push({ label: "as it says", data: [{ x: 0, y: 0 }, { x: 100, y: 100 }], borderColor: colour("muted"),
+                backgroundColor: colour("muted"), borderWidth: 1.5, borderDash: [5, 4], pointRadius: 0, pointStyle: "line" });
+              draw(choice.id, { type: "line", data: { datasets: sets }, options: {
+                parsing: false, interaction: { mode: "nearest", intersect: false },
+                scales: { x: axis("confidence, %", { type: "linear", min: 0, max: 100 }),
+                  y: axis("right, %", { min: 0, max: 100 }) },
+                plugins: { legend: legend(true), tooltip: { callbacks: {
+                  title: function () { return ""; },
+                  label: function (c) { return c.raw.n ? c.dataset.label + ": " + c.parsed.y.toFixed(1) + " % right at " +
+                    c.parsed.x.toFixed(1) + " % confidence, " + c.raw.n + " answers" : ""; } } } }
+              } });
+            });
+          }
+
           function drawAll() {
             charts.forEach(function (chart) { chart.destroy(); });
             charts = [];
@@ -128,6 +151,7 @@ enum HTMLScript {
             prompts();
             histogram("tpot", data.tpot, "time per output token");
             timeline();
+            reliability();
           }
 
           var button = document.querySelector("button.theme");

@@ -5,11 +5,11 @@ struct HTMLSections {
     let text: ReportText
     let data: ChartData
 
-    private var results: BenchmarkResults { text.results }
+    var results: BenchmarkResults { text.results }
     private var summary: BenchmarkSummary { text.summary }
     private var evaluation: KPIEvaluation { text.evaluation }
 
-    private func e(_ value: String) -> String { Escape.html(value) }
+    func e(_ value: String) -> String { Escape.html(value) }
 
     // MARK: Top
 
@@ -263,12 +263,12 @@ struct HTMLSections {
         return "<section class=\"words\"><h2>What the words mean</h2><dl>\(list.joined())</dl></section>"
     }
 
-    private func section(_ title: String, _ about: String, _ body: String) -> String {
+    func section(_ title: String, _ about: String, _ body: String) -> String {
         let about = about.isEmpty ? "" : "<p class=\"about\">\(e(about))</p>"
         return "<section><h2>\(e(title))</h2>\(about)\n\(body)</section>"
     }
 
-    private func figure(_ id: String, _ title: String, _ caption: String, size: String = "") -> String {
+    func figure(_ id: String, _ title: String, _ caption: String, size: String = "") -> String {
         let head = title.isEmpty ? "" : "<h3>\(e(title))</h3><figcaption>\(e(caption))</figcaption>"
         return """
             <figure class="card">\(head)<div class="chart \(size)"><canvas id="\(id)" role="img" aria-label="\(e(title.isEmpty ? id : title))"></canvas></div></figure>

@@ -113,6 +113,14 @@ package enum HTMLStyle {
         table.plain tr:last-child > * { border-bottom: 0; }
         table.plain .words { min-width: 9em; text-align: left; white-space: normal; overflow-wrap: anywhere; }
 
+        .tablehead { padding: 14px 22px 6px; } .tablehead em { font-style: normal; font-weight: 400; color: var(--muted); margin-left: 6px; }
+        .caption { color: var(--muted); font-size: 13px; margin-top: 2px; }
+        table.confusion { border-collapse: separate; border-spacing: 3px; margin-top: 14px; font-size: 13.5px; width: 100%; }
+        table.confusion th { font-weight: 500; color: var(--muted); padding: 4px 6px; text-align: right; white-space: nowrap; }
+        table.confusion thead th { text-align: center; }
+        table.confusion td { text-align: center; padding: 7px 6px; border-radius: 6px;
+          background: color-mix(in srgb, var(--accent) calc(var(--share) * 62%), var(--track)); }
+
         .bars { display: grid; gap: 18px; }
         .bar .label { display: flex; justify-content: space-between; gap: 16px; font-size: 14.5px; }
         .bar .label span:first-child { font-weight: 600; overflow-wrap: anywhere; }

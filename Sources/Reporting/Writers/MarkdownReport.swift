@@ -74,6 +74,8 @@ public enum MarkdownReport {
                 }, right: [2, 3, 4])
         }
 
+        out += results.tasks.map(tasks) ?? ""
+
         for (title, facts) in [
             ("Machine", text.machineFacts), ("Model", text.modelFacts), ("Run", text.runFacts),
         ] {
@@ -95,7 +97,7 @@ public enum MarkdownReport {
         }
     }
 
-    private static func table(_ header: [String], _ rows: [[String]], right: Set<Int>) -> String {
+    static func table(_ header: [String], _ rows: [[String]], right: Set<Int>) -> String {
         guard !rows.isEmpty else { return "" }
         func line(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |\n" }
         let rule = header.indices.map { right.contains($0) ? "---:" : "---" }

@@ -113,6 +113,14 @@ struct ReportText {
             ("Times", "of succeeded requests only, queueing included"),
             ("GB", "10⁹ bytes"),
         ]
+        if results.tasks?.models.contains(where: { !$0.choices.isEmpty }) == true {
+            list += [
+                ("Macro-F1", "mean over the labels of 2 · precision · recall / (precision + recall)"),
+                ("ECE", "expected calibration error: mean distance of confidence and accuracy over ten bins"),
+                ("Brier", "mean squared distance of the probabilities from the truth, 0 to 2"),
+                ("Majority", "always the most frequent label of this set"),
+            ]
+        }
         for metric in Set(evaluation.results.map(\.target.metric)).sorted(by: { $0.rawValue < $1.rawValue })
         where metric != .latency && metric != .timeToFirstToken && metric != .timePerOutputToken {
             list.append((metric.rawValue, metric.formula))

@@ -5,6 +5,7 @@ struct Generation: Sendable {
     var stop: [String]
     /// What the text is held to.
     var grammar: Grammar?
+    var numbers: NumberGrammar?
     /// The fewest positions that it can do with.
     var fewest = 1
 }
@@ -16,7 +17,7 @@ enum CompiledStep: Sendable {
     case generate(Generation)
 
     static func compile(
-        _ request: Request, _ tokenizer: Tokenizer?, vocabulary: Int, grammar: (JSONSchema) throws -> Grammar
+        _ request: Request, _ tokenizer: Tokenizer?, vocabulary: Int, grammars: Grammars
     ) throws -> [CompiledStep] {
         func encode(_ text: String) throws -> [Int32] {
             guard let tokenizer else { throw EngineError.noTokenizer(request: request.id) }
@@ -40,6 +41,10 @@ enum CompiledStep: Sendable {
                     })
             case .generate(let name, let maxTokens, let stop):
                 return .generate(Generation(name: name, maxTokens: maxTokens, stop: stop))
+            case .generateWithNumbers(let name, let maxTokens, let stop, let numbers):
+                guard tokenizer != nil else { throw EngineError.noTokenizer(request: request.id) }
+                return .generate(
+                    Generation(name: name, maxTokens: maxTokens, stop: stop, numbers: try grammars.grammar(numbers)))
             case .json(let name, let schema, let maxTokens):
                 guard tokenizer != nil else { throw EngineError.noTokenizer(request: request.id) }
                 let fewest =
@@ -50,7 +55,8 @@ enum CompiledStep: Sendable {
                 }
                 return .generate(
                     Generation(
-                        name: name, maxTokens: maxTokens, stop: [], grammar: try grammar(schema), fewest: fewest))
+                        name: name, maxTokens: maxTokens, stop: [], grammar: try grammars.grammar(schema),
+                        fewest: fewest))
             }
         }
         let leading = steps.prefix(while: \.isText)

@@ -135,7 +135,7 @@ public final class Engine: Sendable {
             throw EngineError.invalidOption(name: "--logprobs", expected: "0…20", got: "\(alternatives)")
         }
         let program = try CompiledStep.compile(
-            request, tokenizer, vocabulary: model.vocabulary, grammar: grammars.grammar)
+            request, tokenizer, vocabulary: model.vocabulary, grammars: grammars)
         // A text at the end may be cut short by the end of the context; everything before it must fit.
         let given = program.dropLast().reduce(0) { $0 + $1.mostTokens } + (program.last?.fewestTokens ?? 0)
         guard given <= context else {

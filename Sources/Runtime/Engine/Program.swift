@@ -21,6 +21,8 @@ public enum ProgramStep: Sendable, Equatable {
     case choose(ChoiceSet)
     /// The model writes up to `maxTokens` tokens, ending before the first of the `stop` texts or at its end token.
     case generate(name: String, maxTokens: Int, stop: [String])
+    /// As `generate`, and no number is spelled but these; a number that `maxTokens` cut short is left out of the text.
+    case generateWithNumbers(name: String, maxTokens: Int, stop: [String], numbers: NumberSpellings)
     /// The model writes JSON of this shape. Where `maxTokens` do not suffice, the text is closed on the shortest way, so
     /// that it keeps to the schema all the same.
     case json(name: String, schema: JSONSchema, maxTokens: Int)

@@ -56,6 +56,9 @@ struct SequenceState {
         var text = ""
         var decoder: StreamDecoder?
         var json: JSONState?
+        var number = NumberState.outside
+        /// Of the number that is being spelled.
+        var numberBytes = 0
         var picked: [PickedToken] = []
     }
 
@@ -176,13 +179,14 @@ struct SequenceState {
         var query = TokenQuery(sampling: request.sampling, alternatives: request.logProbabilities)
         if request.sampling.repetitionPenalty != 1 { query.seen = Array(Set(tokens)) }
         if let grammar = generation.grammar { query.mask = grammar.mask(writing?.json ?? JSONState(grammar.schema)) }
+        if let numbers = generation.numbers { query.mask = numbers.mask(writing?.number ?? .outside) }
         return query
     }
 
     /// The tokens that followed when the sequence last read as it does now (prompt lookup: Saxena 2023). None where the
     /// next picks depend on more than the logits.
     private func guesses(_ generation: Generation, rows: Int) -> [Int32] {
-        guard limits.drafts > 0, rows == 1, !request.traced, generation.grammar == nil,
+        guard limits.drafts > 0, rows == 1, !request.traced, generation.grammar == nil, generation.numbers == nil,
             request.sampling.repetitionPenalty == 1
         else { return [] }
         let room = min(generation.maxTokens - (writing?.tokens.count ?? 0), limits.context - tokens.count) - 1
@@ -206,6 +210,12 @@ struct SequenceState {
         now.text += now.decoder?.append(token) ?? ""
         if let grammar = generation.grammar {
             return write(now, token, generation, grammar)
+        }
+        if let numbers = generation.numbers?.numbers {
+            for byte in tokenizer?.bytes(of: token, skipSpecialTokens: true) ?? [] {
+                guard now.number.take(byte, numbers) else { preconditionFailure("the mask let it through") }
+                if case .spelling = now.number { now.numberBytes += 1 } else { now.numberBytes = 0 }
+            }
         }
         if let cut = generation.stop.compactMap({ now.text.range(of: $0)?.lowerBound }).min() {
             now.text = String(now.text[..<cut])
@@ -264,6 +274,13 @@ struct SequenceState {
 
     private mutating func finish(_ text: Writing, _ name: String, _ reason: FinishReason) {
         var text = text
+        if reason != .stop, text.number.isCut {
+            // Bytes of a character that is not whole are still with the decoder.
+            let bytes = text.tokens.reduce(0) { $0 + (tokenizer?.bytes(of: $1, skipSpecialTokens: true)?.count ?? 0) }
+            let shown = text.numberBytes - (bytes - text.text.utf8.count)
+            text.text = String(decoding: text.text.utf8.dropLast(max(0, shown)), as: UTF8.self)
+            text.decoder = nil
+        }
         text.text += text.decoder?.finish() ?? ""
         texts.append(
             GeneratedText(

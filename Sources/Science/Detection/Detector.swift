@@ -37,6 +37,20 @@ public struct Detector: Sendable {
         return alarms
     }
 
+    /// The gravest alarm that is open, or ended since then; of equals, the latest.
+    public func gravest(since time: Double) -> Incident? {
+        let order = Severity.allCases
+        return (alarms.suffix(64) + open.values).filter { $0.end >= time }.max { a, b in
+            (order.firstIndex(of: a.severity)!, a.onset, a.kind.rawValue)
+                < (order.firstIndex(of: b.severity)!, b.onset, b.kind.rawValue)
+        }
+    }
+
+    /// A record of this source that could not be read.
+    public mutating func addUnreadable(_ source: Observation.Source, at time: Double) {
+        noteBad(Observation(source: source, time: time), ["a record that cannot be read"])
+    }
+
     public mutating func add(_ seen: Observation) {
         // Error bodies of a poll or two are everyday life, and hold no numbers.
         guard seen.failure == nil else { return }

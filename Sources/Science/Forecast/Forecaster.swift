@@ -10,6 +10,11 @@ public enum ForecastMethod: String, Sendable, CaseIterable, Codable {
     case holt
     /// The median slope of the last hours (H. Theil, 1950; P. K. Sen, 1968) from the last value.
     case robustTrend = "robust_trend"
+    /// What has been counted goes on as of late (`QualityForecast`); of one series alone, the last value.
+    case mixture
+
+    /// Those that need one series and nothing else.
+    public static let allCases: [ForecastMethod] = [.naive, .drift, .holt, .robustTrend]
 
     /// The value `horizon` steps after the last one. The series must not be empty.
     public func predict(_ series: ArraySlice<Double>, horizon: Int) -> Double {
@@ -18,7 +23,7 @@ public enum ForecastMethod: String, Sendable, CaseIterable, Codable {
         let steps = Double(horizon)
         guard series.count > 1 else { return last }
         switch self {
-        case .naive: return last
+        case .naive, .mixture: return last
         case .drift: return last + steps * (last - series.first!) / Double(series.count - 1)
         case .holt:
             var level = series.first!
@@ -51,6 +56,11 @@ public struct Forecast: Sendable, Equatable {
     public var value: Double
     public var interval80: Interval
     public var interval95: Interval
+
+    public init(method: ForecastMethod, value: Double, interval80: Interval, interval95: Interval) {
+        (self.method, self.value) = (method, value)
+        (self.interval80, self.interval95) = (interval80, interval95)
+    }
 }
 
 /// Chooses a method by rolling-origin back-test on the series itself, and takes the intervals from that test's errors
@@ -81,13 +91,27 @@ public struct Forecaster: Sendable {
             if mean < best?.mean ?? .infinity { best = (method, errors, mean) }
         }
         guard let best else { return nil }
-        let value = best.method.predict(series.suffix(window), horizon: horizon)
-        let sizes = best.errors.map { abs($0) }.sorted()
-        func interval(_ level: Double) -> Forecast.Interval {
-            let rank = Int((level * Double(sizes.count + 1)).rounded(.up))
-            let half = sizes[min(rank, sizes.count) - 1] * widening
+        return Forecast(
+            method: best.method, value: best.method.predict(series.suffix(window), horizon: horizon),
+            errors: best.errors, growth: widening)
+    }
+
+    /// As `forecast`, for horizons beyond what can be back-tested too: the forecast over the longest horizon that can be
+    /// goes on in proportion, and the intervals' half widths grow with `(horizon / tested)^growth`: 1 where the pace is
+    /// uncertain, ½ for a random walk.
+    public func extended(_ series: ArraySlice<Double>, horizon: Int, growth: Double) -> Forecast? {
+        let tested = min(horizon, (series.count - 24) / 2)
+        guard tested > 0, let near = forecast(series, horizon: tested) else { return nil }
+        guard tested < horizon else { return near }
+        let ratio = Double(horizon) / Double(tested)
+        let last = series.last!
+        let value = last + (near.value - last) * ratio
+        func stretched(_ interval: Forecast.Interval) -> Forecast.Interval {
+            let half = (interval.high - interval.low) / 2 * pow(ratio, growth)
             return .init(low: value - half, high: value + half)
         }
-        return Forecast(method: best.method, value: value, interval80: interval(0.8), interval95: interval(0.95))
+        return Forecast(
+            method: near.method, value: value, interval80: stretched(near.interval80),
+            interval95: stretched(near.interval95))
     }
 }

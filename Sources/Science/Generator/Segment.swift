@@ -23,6 +23,19 @@ public struct Segment: Sendable {
     /// The truth: what was injected.
     public var incidents: [Incident]
     public var negatives: [HardNegative]
+    /// The cumulated quality as it truly was at each poll, answered or not.
+    public var qualities: [(time: Double, epoch: Int, percent: Double)] = []
+
+    /// The true quality at a moment, from the poll before it; nil outside of the segment.
+    public func quality(at time: Double) -> (epoch: Int, percent: Double)? {
+        var (low, high) = (0, qualities.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if qualities[middle].time <= time { low = middle + 1 } else { high = middle }
+        }
+        guard low > 0, low < qualities.count else { return nil }
+        return (qualities[low - 1].epoch, qualities[low - 1].percent)
+    }
 }
 
 /// What a synthetic set is made of.

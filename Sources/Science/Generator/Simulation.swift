@@ -54,6 +54,7 @@ struct Simulation {
 
     mutating func run(split: Segment.Split) -> Segment {
         var observations: [Observation] = []
+        var qualities: [(time: Double, epoch: Int, percent: Double)] = []
         let end = start + settings.days * 86_400
         var nextPoll = time
         var scraped = statistics()
@@ -68,6 +69,7 @@ struct Simulation {
             guard time >= nextPoll else { continue }
             nextPoll += settings.pollSeconds + random.uniform(-1, 1)
             let live = self.live()
+            qualities.append((time, epoch, 100 * Double(ticksInEpoch - emptyTicks) / Double(ticksInEpoch)))
             var pair = [live, scraped]
             pair[1].time = time + 0.4
             spoil(&pair, frozen: &frozen)
@@ -81,7 +83,7 @@ struct Simulation {
         }
         return Segment(
             epoch: anchor.epoch, split: split, observations: observations, incidents: schedule.incidents,
-            negatives: schedule.negatives)
+            negatives: schedule.negatives, qualities: qualities)
     }
 
     // MARK: The network

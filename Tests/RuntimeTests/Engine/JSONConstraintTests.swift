@@ -183,7 +183,7 @@ import Testing
 }
 
 /// A byte-level tokenizer of printable ASCII and a few pairs, small enough for the fixture models' vocabulary.
-private func asciiTokenizer() throws -> Tokenizer {
+func asciiTokenizer() throws -> Tokenizer {
     var vocabulary = ["<pad>", "<s>", "</s>", "Ġ"]
     vocabulary += (33...126).map { String(UnicodeScalar(UInt8($0))) }
     let pairs = [("\"", ","), ("\"", ":"), ("Ġ", "\""), ("a", "b"), ("1", "2"), ("{", "\""), ("\"", "}")]
@@ -199,7 +199,7 @@ private func asciiTokenizer() throws -> Tokenizer {
     return try Tokenizer(json: JSONSerialization.data(withJSONObject: json), place: "ascii")
 }
 
-private struct SplitMix: RandomNumberGenerator {
+struct SplitMix: RandomNumberGenerator {
     var state: UInt64
     init(seed: UInt64) { state = seed }
     mutating func next() -> UInt64 {

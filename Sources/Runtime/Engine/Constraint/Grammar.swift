@@ -4,8 +4,14 @@ import Synchronization
 final class Grammars: Sendable {
     private let tokenizer: Tokenizer?
     private let model: ModelConfiguration
-    private let known = Mutex<(spellings: TokenSpellings?, grammars: [JSONSchema: Grammar])>((nil, [:]))
+    private let known = Mutex<Known>(Known())
     private static let mostGrammars = 64
+
+    private struct Known {
+        var spellings: TokenSpellings?
+        var numbers: NumberVocabulary?
+        var grammars: [JSONSchema: Grammar] = [:]
+    }
 
     init(_ tokenizer: Tokenizer?, _ model: ModelConfiguration) {
         self.tokenizer = tokenizer
@@ -16,13 +22,30 @@ final class Grammars: Sendable {
         guard let tokenizer else { throw EngineError.noTokenizer(request: "schema") }
         return known.withLock { known in
             if let grammar = known.grammars[schema] { return grammar }
-            let spellings = known.spellings ?? TokenSpellings(tokenizer, vocabulary: model.vocabulary)
-            known.spellings = spellings
+            let spellings = spellings(tokenizer, &known)
             if known.grammars.count == Self.mostGrammars { known.grammars = [:] }
             let grammar = Grammar(schema, spellings, endTokens: Set(model.eosTokens))
             known.grammars[schema] = grammar
             return grammar
         }
+    }
+
+    func grammar(_ numbers: NumberSpellings) throws -> NumberGrammar {
+        guard let tokenizer else { throw EngineError.noTokenizer(request: "numbers") }
+        let vocabulary = known.withLock { known in
+            let vocabulary =
+                known.numbers
+                ?? NumberVocabulary(spellings(tokenizer, &known), endTokens: model.eosTokens)
+            known.numbers = vocabulary
+            return vocabulary
+        }
+        return NumberGrammar(numbers, vocabulary)
+    }
+
+    private func spellings(_ tokenizer: Tokenizer, _ known: inout Known) -> TokenSpellings {
+        let spellings = known.spellings ?? TokenSpellings(tokenizer, vocabulary: model.vocabulary)
+        known.spellings = spellings
+        return spellings
     }
 }
 

@@ -8,6 +8,16 @@ package final class TokenMask: Sendable {
         self.words = words
     }
 
+    private init(_ words: [UInt64]) { self.words = words }
+
+    /// These too.
+    func adding(_ tokens: [Int32]) -> TokenMask {
+        if tokens.isEmpty { return self }
+        var words = words
+        for token in tokens { words[Int(token) / 64] |= 1 << UInt64(token % 64) }
+        return TokenMask(words)
+    }
+
     /// Tokens past the mask's end, such as the padding of a head, are not allowed.
     package func contains(_ token: Int32) -> Bool {
         Int(token) / 64 < words.count && words[Int(token) / 64] >> UInt64(token % 64) & 1 == 1

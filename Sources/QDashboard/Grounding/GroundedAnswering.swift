@@ -1,0 +1,115 @@
+import Foundation
+import Runtime
+import Science
+
+/// Answers a request such that its texts state facts only: written freely first, and where a number is none of the facts
+/// that the prompt showed, a second time with the digits held to them. The common case costs nothing.
+public struct GroundedAnswering: Sendable {
+    public let engine: Engine
+    private let second = DispatchQueue(label: "grounding", attributes: .concurrent)
+
+    public init(engine: Engine) { self.engine = engine }
+
+    public struct Outcome: Sendable {
+        public var completion: Completion
+        public var grounding: AnswerGrounding
+    }
+
+    /// As `Engine.submit`.
+    ///
+    /// The second text goes into no trace, and has what is left of the deadline; where nothing is, the first one stands.
+    public func submit(
+        _ request: Request, shown: [GroundingFact],
+        completion: @escaping @Sendable (Result<Outcome, any Error>) -> Void
+    ) throws {
+        try engine.submit(request) { result in
+            let first: Completion
+            switch result {
+            case .success(let value): first = value
+            case .failure(let error): return completion(.failure(error))
+            }
+            let grounding = AnswerGrounding(first.texts.map(\.text), shown: shown)
+            var again = request
+            again.traced = false
+            again.deadline = request.deadline.map { $0 - first.timings.total }
+            let rest = Self.continuation(of: request.program, first, shown)
+            guard let rest, !first.timedOut, again.deadline.map({ $0 > 0 }) ?? true else {
+                return completion(.success(Outcome(completion: first, grounding: grounding)))
+            }
+            again.program = rest.program
+            // The engine's thread is not kept from the others.
+            second.async { [again] in
+                let finish: @Sendable (Result<Completion, any Error>) -> Void = { result in
+                    completion(
+                        result.map { other in
+                            let merged = first.continued(by: other, keeping: rest.keeps)
+                            return Outcome(
+                                completion: merged,
+                                grounding: AnswerGrounding(
+                                    merged.texts.map(\.text), shown: shown,
+                                    first: .init(
+                                        numbers: grounding.numbers.count, ungrounded: grounding.ungrounded.count)))
+                        })
+                }
+                do {
+                    try engine.submit(again, completion: finish)
+                } catch {
+                    finish(.failure(error))
+                }
+            }
+        }
+    }
+
+    /// Answers a request.
+    public func run(_ request: Request, shown: [GroundingFact]) async throws -> Outcome {
+        try await withCheckedThrowingContinuation { continuation in
+            do {
+                try submit(request, shown: shown) { continuation.resume(with: $0) }
+            } catch {
+                continuation.resume(throwing: error)
+            }
+        }
+    }
+
+    /// The program that goes on from the first text with a number that is no fact: what was said before it is given, and
+    /// it and all texts after it are held to the facts. Nil where all numbers are facts.
+    static func continuation(
+        of program: [ProgramStep], _ first: Completion, _ shown: [GroundingFact]
+    ) -> (program: [ProgramStep], keeps: (choices: Int, texts: Int))? {
+        let bad = first.texts.firstIndex { !NumberGrounding.ungrounded(in: $0.text, facts: shown).isEmpty }
+        guard let bad else { return nil }
+        let values = Set(shown.map { abs($0.value) })
+        let numbers = NumberSpellings(
+            values.flatMap { NumberWording.spellings(of: $0) }.sorted() + Self.padded(values),
+            scales: NumberGrounding.scaleWords)
+        var steps: [ProgramStep] = []
+        var choices = 0
+        var texts = 0
+        for step in program {
+            switch step {
+            case .choose where texts <= bad:
+                // As the engine appends it: encoded by itself.
+                steps.append(.text(first.choices[choices].label))
+                choices += 1
+            case .generate(let name, let maxTokens, let stop):
+                if texts < bad {
+                    steps.append(.tokens(first.texts[texts].tokens))
+                } else {
+                    steps.append(
+                        .generateWithNumbers(name: name, maxTokens: maxTokens, stop: stop, numbers: numbers))
+                }
+                texts += 1
+            case .generateWithNumbers, .json:
+                steps.append(texts < bad ? .tokens(first.texts[texts].tokens) : step)
+                texts += 1
+            case .text, .tokens, .choose: steps.append(step)
+            }
+        }
+        return (steps, (choices: choices, texts: bad))
+    }
+
+    /// Days, hours and minutes as clocks write them.
+    private static func padded(_ values: Set<Double>) -> [String] {
+        (0...9).filter { values.contains(Double($0)) }.map { "0\($0)" }
+    }
+}
