@@ -10,7 +10,7 @@ RUN     ?= Reports/demo
 BIN     := .build/release
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test test-arm64 parity interop openai engine peers quantization-report shape-model synthetic lint format clean
+.PHONY: help setup build model quantize infer bench demo test test-arm64 parity interop openai engine peers quantization-report shape-model synthetic train train-env lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,22 @@ openai: quantize ## Check batch files by the types of the openai package
 
 synthetic: build ## Make the synthetic set (about 200 MB) into Datasets/synthetic
 	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output Datasets/synthetic --force
+
+TRAINING := .cache/training
+TRAINING_PYTHON := .cache/train/bin/python
+TINY := models/qubic-tiny
+train-env: setup ## Make the Python environment of the training
+	@scripts/python-env.sh --without-llama-cpp .cache/train torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 safetensors numpy
+
+train: build train-env ## Train the small model of the network on the synthetic train split (MINUTES=140; goes on where it stopped)
+	@[ -f $(TRAINING)/set/requests.train.jsonl ] || $(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl \
+		--output $(TRAINING)/set --train-requests 30000 --force
+	@mkdir -p $(TINY)/prompts && cp Datasets/training/prompts/*.prompt $(TINY)/prompts/
+	$(BIN)/qinfer render --prompts $(TINY)/prompts --snapshots $(TRAINING)/set/requests.train.jsonl > $(TRAINING)/train.rendered.jsonl
+	@[ -f $(TINY)/tokenizer.json ] || $(TRAINING_PYTHON) Datasets/training/train_tokenizer.py $(TINY) \
+		$(TRAINING)/train.rendered.jsonl $(TRAINING)/set/requests.train.labels.jsonl
+	$(TRAINING_PYTHON) Datasets/training/train.py $(TINY) $(TRAINING)/train.rendered.jsonl \
+		$(TRAINING)/set/requests.train.labels.jsonl --work $(TRAINING)/run --minutes $(or $(MINUTES),140)
 
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT) --html Reports/engine.html

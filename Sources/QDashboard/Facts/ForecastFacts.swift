@@ -25,6 +25,14 @@ extension FactDefinition {
             ]
         } + [
             .init(
+                "forecastQualityChange6h", "points", "6 h ahead", "forecastQuality6h − epochTickQualityPercent"
+            ) { context in
+                guard let forecast = context.forecasts[.quality6h],
+                    let now = context.latest(\.quality)
+                else { return nil }
+                return .decimal(forecast.value - now)
+            },
+            .init(
                 "priceDirection", "word", "24 h ahead",
                 "up where forecastPrice24hLow80 is above priceUSD, down where the high end is below it, else flat"
             ) { context in

@@ -1,0 +1,102 @@
+"""Training examples from rendered requests: the prompt's tokens, and the answer's, on which alone the loss is taken.
+
+A rendered line is what `qinfer render` prints; its truth is the line of the same id in a `.labels.jsonl`.
+"""
+import json
+import random
+import re
+
+from wording import OUT, Lines, write
+
+TEMPLATE = (
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
+# Facts that a plain snapshot has; the others come from a recording's history, which a request may lack.
+SNAPSHOT = {"failed", "message", "epoch", "tick", "last", "quality", "price", "addresses", "verdict", "mean", "start", "week", "count", "cap", "supply", "burned", "news", "question"}
+
+
+def chat(messages) -> str:
+    return "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages) + "<|im_start|>assistant\n"
+
+
+def read(rendered: str, labels: str):
+    """(id, task, language, user text, answer parts, truth) of each request, in order."""
+    with open(labels, encoding="utf-8") as file:
+        truth = {row["id"]: row for row in map(json.loads, file)}
+    with open(rendered, encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            yield row, truth[row["id"]]
+
+
+def _thinned(text: str, language: str, rand: random.Random, only_snapshot: bool) -> str:
+    """The prompt with some fact lines missing, as where a recording does not show them."""
+    kept = []
+    for line in text.split("\n"):
+        key = next(iter(Lines(line, language)), None)
+        if key in (None, "question", "news", "failed", "message") or (key in SNAPSHOT if only_snapshot else rand.random() > 0.12):
+            kept.append(line)
+    return "\n".join(kept)
+
+
+NUMBER = r"[-+]?[\d,]+(?:\.\d+)?"
+
+
+def _strange(text: str, language: str, rand: random.Random):
+    """One value moved out of the range that is known; None where the prompt has none that could be."""
+    out = OUT[language == "zh"]
+    lines = text.split("\n")
+    places = []
+    for place, line in enumerate(lines):
+        key = next(iter(Lines(line, language)), None)
+        if key in ("epoch", "price", "pace", "mean", "last") and re.search(NUMBER, line):
+            places.append((place, key))
+    if not places:
+        return None
+    place, key = rand.choice(places)
+    value = {
+        "epoch": lambda: str(rand.choice([rand.randint(0, 99), rand.randint(321, 99_999)])),
+        "price": lambda: rand.choice(["0.000000000", f"{rand.uniform(0.0006, 90):.9f}", f"{-rand.uniform(0.001, 9):.9f}"]),
+        "pace": lambda: f"{rand.uniform(25, 900):.2f}", "mean": lambda: f"{rand.uniform(8, 900):.2f}",
+        "last": lambda: str(rand.randint(65_535, 9_000_000)),
+    }[key]()
+    line = re.sub(r"(?<=[:：])( ?)" + NUMBER, lambda found: found.group(1) + value, lines[place], count=1)
+    comma = "," if language == "en" else "，"
+    head, _, _ = line.rpartition(comma)
+    lines[place] = (head + comma + (" " if language == "en" else "") + out) if head else line
+    return "\n".join(lines)
+
+
+def example(row: dict, truth: dict, rand: random.Random, augment: bool) -> tuple[str, str]:
+    """(prompt, answer). Augmented: at times without history, with lines missing, or out of range with labels that nothing
+    can tell, so that the model is unsure there."""
+    language, task = row["language"], row["task"]
+    messages = [dict(m) for m in row["messages"]]
+    user = messages[-1]["content"]
+    labels = dict(truth["labels"])
+    known = {**labels, "kind": truth["kind"], "severity": truth["severity"]}
+    options = {part["choose"]: part["options"] for part in row["answer"] if "choose" in part}
+    if augment:
+        chance = rand.random()
+        if chance < 0.04 and (strange := _strange(user, language, rand)):
+            user = strange
+            for name, choices in options.items():
+                known[name] = labels[name] = rand.choice(choices)["value"]
+            if task == "anomaly" and known["kind"] == "none":
+                known["severity"] = labels["severity"] = "none"
+        elif chance < 0.10 and truth["kind"] == "none":
+            user = _thinned(user, language, rand, only_snapshot=True)
+        elif chance < 0.25 and truth["kind"] == "none":
+            user = _thinned(user, language, rand, only_snapshot=False)
+    messages[-1]["content"] = user
+    text = write(task, language, Lines(user, language), known, rand)
+    answer = ""
+    for part in row["answer"]:
+        if "text" in part:
+            answer += part["text"]
+        elif "choose" in part:
+            value = labels[part["choose"]]
+            answer += next(o["label"] for o in part["options"] if o["value"] == value)
+        else:
+            answer += text + "<|im_end|>"
+    return chat(messages), answer

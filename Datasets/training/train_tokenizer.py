@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""A byte-level BPE over the training texts: digits alone, so that a number is copied digit by digit.
+
+    train_tokenizer.py FOLDER RENDERED LABELS [--vocabulary 4096]
+"""
+import argparse
+import json
+import pathlib
+import random
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from dataset import TEMPLATE, example, read
+from make_prompts import CHOICES
+
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("folder", type=pathlib.Path)
+    options.add_argument("rendered")
+    options.add_argument("labels")
+    options.add_argument("--vocabulary", type=int, default=4096)
+    given = options.parse_args()
+    rand = random.Random(0)
+
+    def texts():
+        for row, truth in read(given.rendered, given.labels):
+            prompt, answer = example(row, truth, rand, augment=False)
+            yield prompt + answer
+        for choices in CHOICES.values():
+            for _, _, chinese, english in choices:
+                for label in chinese + english:
+                    yield from ["\n" + label + "\n"] * 50
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(texts(), trainers.BpeTrainer(
+        vocab_size=given.vocabulary, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    given.folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(given.folder / "tokenizer.json"))
+    special = lambda text: {"content": text, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+    (given.folder / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "bos_token": None,
+        "added_tokens_decoder": {str(i): special(text) for i, text in enumerate(SPECIAL)},
+        "model_max_length": 1024, "clean_up_tokenization_spaces": False, "chat_template": TEMPLATE,
+    }, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
