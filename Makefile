@@ -69,7 +69,8 @@ openai: quantize ## Check batch files by the types of the openai package
 	.cache/openai/bin/python Tests/Interop/openai_batch.py $(BIN)/qinfer $(OUTPUT)
 
 synthetic: build ## Make the synthetic set (about 200 MB) into Datasets/synthetic
-	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output Datasets/synthetic --force
+	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --incidents Datasets/incidents.jsonl \
+		--output Datasets/synthetic --force
 
 TRAINING := .cache/training
 TRAINING_PYTHON := .cache/train/bin/python
