@@ -108,7 +108,7 @@ struct RunCommand: AsyncParsableCommand {
         for record in data.rejected { note("rejected: \(record.file):\(record.line): \(record.reason)") }
         try ReportFiles.check(directory, overwrite: force)
         let benchmark = SnapshotBenchmark(
-            model: URL(fileURLWithPath: model), engine: engine.options, chatTemplate: engine.chatTemplate,
+            model: URL(fileURLWithPath: model), engine: try engine.options, chatTemplate: engine.chatTemplate,
             prompts: PromptLibrary.folder(prompts, model: URL(fileURLWithPath: model)), language: language,
             load: Load(scenario, requestsPerSecond: rate ?? 1, seed: seed))
         let progress = Progress("requests", total: requests.count)

@@ -5,7 +5,7 @@ struct Qinfer: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "qinfer", abstract: "Answer requests with a language model, in stages.",
         subcommands: [
-            Generate.self, Run.self, AskCommand.self, BatchCommand.self, Inspect.self, Tokenize.self, Verify.self,
-            Synthesize.self, Render.self,
+            Generate.self, Run.self, AskCommand.self, BatchCommand.self, Plan.self, Inspect.self, Tokenize.self,
+            Verify.self, Synthesize.self, Render.self,
         ])
 }

@@ -27,7 +27,7 @@ extension Run {
         defer { runner.stop() }
         let configuration = AnswerConfiguration(
             modelDigest: digest, prompts: prompts, calibration: calibration, model: directory, nodeID: node,
-            options: engine.options,
+            options: try engine.options,
             task: task.rawValue + (deadlines == .on ? ", \(taskClass.rawValue)" : ""), every: every?.seconds)
         let known = try cache.map {
             CachedAnswers(try AnswerCache(URL(fileURLWithPath: $0)), configuration: configuration)
