@@ -35,7 +35,7 @@ public struct ModelCalibrator: Sendable {
         let run = SnapshotRun(engine: runner, prompts: set, modelDigest: digest, nodeID: "calibration")
         let outcomes = Mutex<[SnapshotRun.Outcome]>([])
         var asked = 0
-        try run.run(inFlight: engine.concurrency * 2) {
+        try run.run(inFlight: engine.concurrency * 2) { _ in
             while asked < limit ?? .max, let item = try reader.next() {
                 // Without a label, and without a choice, there is nothing to learn from.
                 guard case .request(let request) = item, labels[request.id] != nil,

@@ -45,7 +45,7 @@ struct CalibrateCommand: ParsableCommand {
             let directory = URL(fileURLWithPath: model)
             let progress = Progress("labels", total: limit)
             let calibrator = ModelCalibrator(
-                model: directory, engine: engine.options, chatTemplate: engine.chatTemplate,
+                model: directory, engine: try engine.options, chatTemplate: engine.chatTemplate,
                 prompts: PromptLibrary.folder(prompts, model: directory))
             let (fit, json) = try calibrator.fit(URL(fileURLWithPath: requests), limit: limit) { progress.update($0) }
             progress.finish()

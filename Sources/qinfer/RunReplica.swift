@@ -7,48 +7,145 @@ import ToolSupport
 extension Run {
     /// One node's run: opens what it needs, answers, and writes the record.
     func answerAll(model: String, output: URL, node: String, key: String?) throws -> RunOutput.Counts {
-        let directory = URL(fileURLWithPath: model)
-        let reader = try RequestReader(paths: snapshots, computesFacts: true, every: every?.seconds)
-        let checkpoint = try Checkpoint(directory: directory)
-        let digest = try checkpoint.digest()
-        let calibration = try ModelCalibration(model: directory)
-        let prompts = try PromptSet(
-            PromptLibrary(directory: PromptLibrary.folder(self.prompts, model: directory)),
-            template: ChatTemplate(directory: directory, override: engine.chatTemplate), task: task,
-            language: language, calibration: calibration)
+        let node = try AnsweringNode(self, model: model, name: node, key: key)
         let writer = try trace.map {
             try Trace(
-                url: URL(fileURLWithPath: $0), level: traceLevel, model: checkpoint.configuration,
-                attributes: ["model": directory.lastPathComponent, "model_digest": digest], force: force)
+                url: URL(fileURLWithPath: $0), level: traceLevel, model: node.checkpoint.configuration,
+                attributes: ["model": node.directory.lastPathComponent, "model_digest": node.digest], force: force)
         }
-        let signer = try key.map { try NodeKey(file: URL(fileURLWithPath: $0)) } ?? NodeKey()
         let runner = try Engine(
-            checkpoint, tokenizer: Tokenizer(directory: directory), options: engine.options, trace: writer)
+            node.checkpoint, tokenizer: Tokenizer(directory: node.directory), options: engine.options, trace: writer)
         defer { runner.stop() }
-        let configuration = AnswerConfiguration(
-            modelDigest: digest, prompts: prompts, calibration: calibration, model: directory, nodeID: node,
-            options: try engine.options,
-            task: task.rawValue + (deadlines == .on ? ", \(taskClass.rawValue)" : ""), every: every?.seconds)
-        let known = try cache.map {
-            CachedAnswers(try AnswerCache(URL(fileURLWithPath: $0)), configuration: configuration)
+        let counts = try node.answerAll(
+            by: [.init(id: node.name, answering: runner)], engine: runner, output: output)
+        try writer?.finish()
+        try node.writeRecord(output)
+        return counts
+    }
+
+    /// This rank's part: rank 0 reads, hands out and writes; the others compute. Counts are rank 0's.
+    func answerInJob(model: String, output: URL) throws -> RunOutput.Counts? {
+        try inJob(jobFlags, stages: engine.stages) { job in
+            guard job.place.rank == 0 else {
+                let checkpoint = try Checkpoint(directory: URL(fileURLWithPath: model))
+                try job.assist(JobWork(checkpoint, options: engine.options, format: jobFlags.wire)) {
+                    try Tokenizer(directory: checkpoint.directory)
+                }
+                return nil
+            }
+            let node = try AnsweringNode(self, model: model, name: nodeID, key: signingKey)
+            let (runner, others) = try job.lead(
+                JobWork(node.checkpoint, options: engine.options, format: jobFlags.wire),
+                tokenizer: Tokenizer(directory: node.directory))
+            defer { runner.stop() }
+            let pipelines: [any Answering] = [runner] + others
+            let nodes = pipelines.enumerated().map { index, pipeline in
+                SnapshotRun.Node(id: others.isEmpty ? nodeID : "\(nodeID)-\(index + 1)", answering: pipeline)
+            }
+            let counts = try node.answerAll(by: nodes, engine: runner, output: output, job: job)
+            try node.writeRecord(output)
+            return counts
         }
-        // Last: it empties what is to be written anew.
+    }
+}
+
+extension Run {
+    /// The models of the replicas; empty without a vote.
+    var replicas: [String] {
+        consensusModels.isEmpty ? consensus.map { Array(repeating: model!, count: $0) } ?? [] : consensusModels
+    }
+
+    /// One replica after the other, so that only one model is in memory.
+    func answerByConsensus() throws -> RunOutput.Counts {
+        let folder = URL(fileURLWithPath: output)
+        var counts = RunOutput.Counts()
+        var nodes: [(node: String, folder: URL)] = []
+        for (index, model) in replicas.enumerated() {
+            let name = "\(nodeID)-\(index + 1)"
+            nodes.append((name, folder.appending(path: "replica-\(index + 1)")))
+            let own = try answerAll(
+                model: model, output: nodes[index].folder, node: name, key: signingKey.map { "\($0)-\(index + 1)" })
+            note("\(name): \(own.answers) answered, \(own.rejected) rejected")
+            counts.rejected = max(counts.rejected, own.rejected)
+        }
+        let summary = try ConsensusRun.write(nodes, threshold: consensusThreshold, to: folder)
+        note(
+            "\(summary.reached) of \(summary.requests) by consensus, \(summary.unanimous) unanimously: "
+                + "\(output)/consensus.jsonl")
+        return counts
+    }
+}
+
+/// What one node's run reads and is configured by.
+private struct AnsweringNode {
+    let run: Run
+    let directory: URL
+    let name: String
+    let key: String?
+    let reader: RequestReader
+    let checkpoint: Checkpoint
+    let digest: String
+    let prompts: PromptSet
+    let cache: CachedAnswers?
+    let configuration: AnswerConfiguration
+    /// For where no key is given: one for the run.
+    private let ownKey = NodeKey()
+
+    init(_ run: Run, model: String, name: String, key: String?) throws {
+        self.run = run
+        self.name = name
+        self.key = key
+        directory = URL(fileURLWithPath: model)
+        reader = try RequestReader(paths: run.snapshots, computesFacts: true, every: run.every?.seconds)
+        checkpoint = try Checkpoint(directory: directory)
+        digest = try checkpoint.digest()
+        let calibration = try ModelCalibration(model: directory)
+        prompts = try PromptSet(
+            PromptLibrary(directory: PromptLibrary.folder(run.prompts, model: directory)),
+            template: ChatTemplate(directory: directory, override: run.engine.chatTemplate), task: run.task,
+            language: run.language, calibration: calibration)
+        configuration = AnswerConfiguration(
+            modelDigest: digest, prompts: prompts, calibration: calibration, model: directory, nodeID: name,
+            options: try run.engine.options,
+            task: run.task.rawValue + (run.deadlines == .on ? ", \(run.taskClass.rawValue)" : ""),
+            every: run.every?.seconds,
+            // Rounded hidden states make other answers, and where they are rounded matters.
+            wire: run.jobFlags.wire == .fp16 ? "fp16 between \(run.engine.stages) stages" : nil)
+        let settled = configuration
+        cache = try run.cache.map {
+            CachedAnswers(try AnswerCache(URL(fileURLWithPath: $0)), configuration: settled)
+        }
+        _ = try key.map { try NodeKey(file: URL(fileURLWithPath: $0)) }
+    }
+
+    func answerAll(
+        by nodes: [SnapshotRun.Node], engine: Engine, output: URL, job: Job? = nil
+    ) throws -> RunOutput.Counts {
+        // It empties what is to be written anew: after everything else that can fail.
         let ledger = try RunLedger(
-            directory: output, existing: resume ? .resume : force ? .overwrite : .refuse, configuration: configuration,
-            nodeID: node)
-        let run = SnapshotRun(
-            engine: runner, prompts: try prompts.contextual(runner), modelDigest: digest, nodeID: node,
-            urgency: deadlines == .on ? taskClass : nil, cache: known)
+            directory: output, existing: run.resume ? .resume : run.force ? .overwrite : .refuse,
+            configuration: configuration)
+        let work = SnapshotRun(
+            nodes: nodes, prompts: try prompts.contextual(nodes[0].answering), modelDigest: digest,
+            urgency: run.deadlines == .on ? run.taskClass : nil, cache: cache)
         let progress = Progress("answers", total: nil)
         defer { progress.finish() }
-        let counts = try LedgeredRun(run: run, ledger: ledger, inFlight: engine.batch * 2)
-            .answerAll(reader, traced: trace != nil) { progress.update($0.answers) }
+        let counts = try LedgeredRun(
+            run: work, ledger: ledger, inFlight: run.engine.batch * 2, engine: engine, node: name, job: job
+        )
+        .answerAll(reader, traced: run.trace != nil) { progress.update($0.answers) }
         if reader.scrubbed.total > 0 {
             note("\(reader.scrubbed.total) cookies, keys and wallet identities scrubbed from the recordings")
         }
-        if let known, known.hits > 0 { note("\(known.hits) answers from the cache") }
-        try writer?.finish()
-        try RunRecord.write(directory: output, configuration: configuration) { _ in signer }
+        if let cache, cache.hits > 0 { note("\(cache.hits) answers from the cache") }
         return counts
+    }
+
+    /// Each node signs with a key of its own: the given one for this node's name, others beside it.
+    func writeRecord(_ output: URL) throws {
+        try RunRecord.write(directory: output, configuration: configuration) { id in
+            guard let key else { return ownKey }
+            return try NodeKey(file: URL(fileURLWithPath: key + id.dropFirst(name.count)))
+        }
     }
 }

@@ -21,7 +21,7 @@ public struct Asking: Sendable {
         guard takesQuestion else {
             throw AskError.prompt(file: prompt.prompt.file, problem: "has no place for {{question}}")
         }
-        answering = GroundedAnswering(engine: engine)
+        answering = GroundedAnswering(engine)
         self.prompt = prompt
         self.cache = cache
         self.modelDigest = modelDigest

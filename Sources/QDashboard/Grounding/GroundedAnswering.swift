@@ -5,10 +5,10 @@ import Science
 /// Answers a request such that its texts state facts only: written freely first, and where a number is none of the facts
 /// that the prompt showed, a second time with the digits held to them. The common case costs nothing.
 public struct GroundedAnswering: Sendable {
-    public let engine: Engine
+    public let engine: any Answering
     private let second = DispatchQueue(label: "grounding", attributes: .concurrent)
 
-    public init(engine: Engine) { self.engine = engine }
+    public init(_ engine: any Answering) { self.engine = engine }
 
     public struct Outcome: Sendable {
         public var completion: Completion

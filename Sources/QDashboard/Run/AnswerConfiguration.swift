@@ -12,9 +12,10 @@ public struct AnswerConfiguration: Sendable, Equatable {
     ///   - calibration: the model's, whose temperatures are in the answers' confidences.
     ///   - model: the checkpoint's directory, for its tokenizer and chat template.
     ///   - every: seconds between the moments of a recording that are requests; nil where each record is one.
+    ///   - wire: how hidden states were rounded between processes; nil where they were not.
     public init(
         modelDigest: String, prompts: PromptSet, calibration: ModelCalibration, model: URL, nodeID: String,
-        options: EngineOptions, task: String, every: Double? = nil
+        options: EngineOptions, task: String, every: Double? = nil, wire: String? = nil
     ) {
         let digests = prompts.digests
         var members = [
@@ -24,6 +25,7 @@ public struct AnswerConfiguration: Sendable, Equatable {
             ("precision", options.precision.rawValue), ("key and value precision", options.cachePrecision.rawValue),
             ("context", options.context.map(String.init) ?? "the model's"),
         ]
+        if let wire { members.append(("wire", wire)) }
         if let tokenizer = try? Data(contentsOf: model.appending(path: "tokenizer.json"), options: .mappedIfSafe) {
             members.append(("tokenizer", Digest.hex(tokenizer)))
         }

@@ -94,7 +94,7 @@ public struct PromptSet: Sendable {
     /// the model with a text that says nothing (T. Z. Zhao et al., "Calibrate Before Use", 2021).
     ///
     /// Waits for the engine: not on a thread that it needs. Throws what it throws.
-    public func contextual(_ engine: Engine) throws -> PromptSet {
+    public func contextual(_ engine: any Answering) throws -> PromptSet {
         var set = self
         for (key, prompt) in prepared {
             guard let (program, choices) = prompt.contentFree else { continue }

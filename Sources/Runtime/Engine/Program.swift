@@ -1,7 +1,7 @@
 import Foundation
 
 /// Labels among which the model picks one by its own likelihood.
-public struct ChoiceSet: Sendable, Equatable {
+public struct ChoiceSet: Sendable, Equatable, Codable {
     /// What is chosen, e.g. "sentiment"; answers refer to the choice by it.
     public let name: String
     /// The texts that may be appended, verbatim: a label that needs a space before it begins with one.
@@ -16,7 +16,7 @@ public struct ChoiceSet: Sendable, Equatable {
 }
 
 /// How the likelihoods of labels become a choice and its probabilities.
-public struct ChoiceScoring: Sendable, Equatable {
+public struct ChoiceScoring: Sendable, Equatable, Codable {
     /// The mean over a label's tokens, rather than their sum: for labels of different lengths.
     public var perToken = false
     /// Taken off each label's log-probability; as many as labels, or none.
@@ -44,7 +44,7 @@ public struct ChoiceScoring: Sendable, Equatable {
 }
 
 /// One step of what the engine does for a request; the steps run in order on one sequence.
-public enum ProgramStep: Sendable, Equatable {
+public enum ProgramStep: Sendable, Equatable, Codable {
     /// Appended to the prompt verbatim (already chat-rendered).
     case text(String)
     /// Appended to the prompt as it is: for callers that bring tokens.

@@ -1,7 +1,7 @@
 /// The only numbers that a text may spell, and nothing else about it: "592,711" and "97.3", say, so that no other digits
 /// can be written. Numbers are told by ASCII digits.
-public struct NumberSpellings: Sendable, Hashable {
-    struct Node: Sendable, Hashable {
+public struct NumberSpellings: Sendable, Hashable, Codable {
+    struct Node: Sendable, Hashable, Codable {
         var next: [UInt8: Int] = [:]
         var isNumber = false
     }
