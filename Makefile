@@ -61,7 +61,8 @@ interop: quantize ## Prove exported GGUF files by llama.cpp, and llm-compressor'
 	$(QUANTIZATION_PYTHON) Tests/Interop/llm_compressor.py $(BIN)/qquant
 
 synthetic: build ## Make the synthetic set (about 200 MB) into Datasets/synthetic
-	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output Datasets/synthetic --force
+	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --incidents Datasets/incidents.jsonl \
+		--output Datasets/synthetic --force
 
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT) --html Reports/engine.html

@@ -63,8 +63,10 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Language of the answers: en or zh.")
     var language = Language.english
 
-    @Option(help: ArgumentHelp("Directory of the prompts.", valueName: "dir"))
-    var prompts = "Datasets/prompts"
+    @Option(
+        help: ArgumentHelp(
+            "Directory of the prompts. (default: the model's own, else Datasets/prompts)", valueName: "dir"))
+    var prompts: String?
 
     @Flag(help: "End with status 1 where a target is missed.")
     var strict = false
@@ -97,7 +99,7 @@ struct RunCommand: AsyncParsableCommand {
         try ReportFiles.check(directory, overwrite: force)
         let benchmark = SnapshotBenchmark(
             model: URL(fileURLWithPath: model), engine: engine.options, chatTemplate: engine.chatTemplate,
-            prompts: URL(fileURLWithPath: prompts), language: language,
+            prompts: PromptLibrary.folder(prompts, model: URL(fileURLWithPath: model)), language: language,
             load: Load(scenario, requestsPerSecond: rate ?? 1, seed: seed))
         let progress = Progress("requests", total: requests.count)
         let measured = try benchmark.run(requests) { progress.update($0) }
@@ -137,7 +139,7 @@ struct RunCommand: AsyncParsableCommand {
     static func requests(_ folder: String, limit: Int?) throws -> [AnalysisRequest] {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".jsonl") }
         guard !names.isEmpty else { throw BenchmarkError.noRecordings(folder: folder) }
-        let reader = try RequestReader(paths: names.sorted().map { folder + "/" + $0 })
+        let reader = try RequestReader(paths: names.sorted().map { folder + "/" + $0 }, computesFacts: true)
         var requests: [AnalysisRequest] = []
         while requests.count < limit ?? .max, let item = try reader.next() {
             switch item {

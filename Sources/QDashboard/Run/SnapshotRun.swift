@@ -5,7 +5,7 @@ import Synchronization
 /// Answers snapshots with an engine: the same steps for `qinfer run` and `qbench run`.
 public struct SnapshotRun: Sendable {
     public let engine: Engine
-    public let prompt: PreparedPrompt
+    public let prompts: PromptSet
     public let modelDigest: String
     public let nodeID: String
     /// Nil for a run without urgency: all wait in order, and for ever.
@@ -19,12 +19,20 @@ public struct SnapshotRun: Sendable {
         public let result: Result<(answer: AnswerRecord, timing: TimingRecord, completion: Completion), any Error>
     }
 
+    /// As below, with one prompt for all requests.
     public init(
         engine: Engine, prompt: PreparedPrompt, modelDigest: String, nodeID: String, urgency: TaskClass? = nil
     ) {
+        self.init(
+            engine: engine, prompts: PromptSet(prompt), modelDigest: modelDigest, nodeID: nodeID, urgency: urgency)
+    }
+
+    public init(
+        engine: Engine, prompts: PromptSet, modelDigest: String, nodeID: String, urgency: TaskClass? = nil
+    ) {
         self.urgency = urgency
         self.engine = engine
-        self.prompt = prompt
+        self.prompts = prompts
         self.modelDigest = modelDigest
         self.nodeID = nodeID
     }
@@ -45,16 +53,24 @@ public struct SnapshotRun: Sendable {
             guard let request = try giving(room, next) else { return }
             all.enter()
             let arrival = ProcessInfo.processInfo.systemUptime - began
+            let composer = Result { try AnswerComposer(request, prompts, modelDigest: modelDigest) }
             let end: @Sendable (Result<Completion, any Error>) -> Void = { result in
                 finished(
                     Outcome(
                         request: request, arrival: arrival,
-                        result: result.map { (answer(to: request, $0), timing(of: request, $0), $0) }))
+                        result: Result {
+                            let completion = try result.get()
+                            let answer = try composer.get().answer(completion, nodeID: nodeID)
+                            return (
+                                answer: answer, timing: AnswerComposer.timing(of: request, completion),
+                                completion: completion
+                            )
+                        }))
                 room.signal()
                 all.leave()
             }
             do {
-                var work = Request(id: request.id, program: prompt.program(for: request), traced: traced)
+                var work = Request(id: request.id, program: try composer.get().program, traced: traced)
                 if let urgency { (work.priority, work.deadline) = (urgency.priority, urgency.deadline) }
                 try engine.submit(work, completion: end)
             } catch {
@@ -69,29 +85,5 @@ public struct SnapshotRun: Sendable {
         defer { if request == nil { room.signal() } }
         request = try next()
         return request
-    }
-
-    private func answer(to request: AnalysisRequest, _ completion: Completion) -> AnswerRecord {
-        let outcome = completion.choices.first { $0.name == "sentiment" }
-        let choice = prompt.prompt.choices.first { $0.name == "sentiment" }
-        let probabilities = zip(choice?.options ?? [], outcome?.probabilities ?? []).map {
-            AnswerRecord.Probability($0.value, $1)
-        }
-        let best = probabilities.max { $0.value < $1.value }
-        let text = completion.texts.first { $0.name == "analysis" }
-        return AnswerRecord(
-            id: request.id, analysis: (text?.text ?? "").trimmingCharacters(in: .whitespacesAndNewlines),
-            sentiment: best?.label ?? "", confidence: best?.value ?? 0, nodeID: nodeID,
-            promptTokens: completion.promptTokens, outputTokens: completion.outputTokens, modelDigest: modelDigest,
-            promptDigest: prompt.prompt.digest, probabilities: probabilities,
-            finishReason: completion.timedOut ? "timeout" : text?.finishReason.rawValue ?? "stop")
-    }
-
-    private func timing(of request: AnalysisRequest, _ completion: Completion) -> TimingRecord {
-        let timings = completion.timings
-        return TimingRecord(
-            id: request.id, queue: timings.queue * 1e3, prefill: timings.prefill * 1e3, decode: timings.decode * 1e3,
-            total: timings.total * 1e3, timeToFirstToken: timings.timeToFirstToken * 1e3,
-            stages: timings.stages.map { $0 * 1e3 })
     }
 }
