@@ -129,7 +129,7 @@ import Testing
                 #expect(outcome.errors.contains("run.sqlite") && outcome.errors.contains(word), "\(outcome.errors)")
                 #expect(try Data(contentsOf: results) == answers)
             }
-            try refused("prompt", ["--language", "zh"])
+            try refused("language", ["--language", "zh"])
             try refused("precision", ["--kv-cache", "fp16"])
             try refused("node", ["--node-id", "other"])
             try Data("hello, this is no database at all".utf8).write(to: store)
