@@ -1,9 +1,8 @@
+import Benchmark
 import Foundation
 import QDashboard
 import Reporting
 import Testing
-
-@testable import Benchmark
 
 @Suite struct TaskScoringTests {
     private static func answer(
@@ -50,9 +49,11 @@ import Testing
         #expect(choice.count == 4 && choice.confusion == [[2, 0, 0], [0, 0, 0], [1, 0, 1]])
         #expect(choice.accuracy.value == 0.75)
         // F1: positive 4/5, negative 2/3; neutral neither occurs nor is said.
-        #expect(abs(choice.macroF1!.value - (0.8 + 2.0 / 3) / 2) < 1e-12)
+        let macroF1: Double = (0.8 + 2.0 / 3) / 2
+        #expect(abs(choice.macroF1!.value - macroF1) < 1e-12)
         // ECE: |1−.8|, |1−.6|, |0−.9|, |1−.5|, a quarter each.
-        #expect(abs(choice.ece!.value - (0.2 + 0.4 + 0.9 + 0.5) / 4) < 1e-12)
+        let ece: Double = (0.2 + 0.4 + 0.9 + 0.5) / 4
+        #expect(abs(choice.ece!.value - ece) < 1e-12)
         #expect(choice.languages["zh"]?.value == 0.5 && choice.languages["en"]?.value == 1)
         let interval = try #require(choice.accuracy.interval)
         #expect(interval.low < 0.75 && interval.high > 0.75)

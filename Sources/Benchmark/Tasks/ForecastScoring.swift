@@ -3,7 +3,7 @@ import Reporting
 import Science
 
 /// Forecasts that stand among the requests' facts, against what came.
-enum ForecastScoring {
+package enum ForecastScoring {
     /// The present value that the naive forecast keeps.
     private static func present(_ name: String) -> String? {
         if name.hasPrefix("forecastTick") { return "tick" }
@@ -11,7 +11,7 @@ enum ForecastScoring {
         return name.hasPrefix("forecastPrice") ? "priceUSD" : nil
     }
 
-    static func forecasts(_ requests: [(id: String, facts: Facts)], _ labels: TaskLabels) -> [TaskQuality.Forecast] {
+    package static func forecasts(_ requests: [(id: String, facts: Facts)], _ labels: TaskLabels) -> [TaskQuality.Forecast] {
         struct Sample {
             var actual, forecast, naive: Double
             var interval: Science.Forecast.Interval?

@@ -10,6 +10,10 @@ public struct TaskLabel: Sendable, Equatable {
     /// What the present value of a forecast has changed by when its time came.
     public var changes: [String: Double] = [:]
 
+    public init(choices: [String: String] = [:], asked: [String] = [], changes: [String: Double] = [:]) {
+        (self.choices, self.asked, self.changes) = (choices, asked, changes)
+    }
+
     /// The choices that labels may name.
     static let choiceNames = ["sentiment", "direction", "kind", "severity", "risk"]
 }

@@ -130,7 +130,7 @@ public enum TaskScoring {
     }
 
     /// Whether an answer states a fact of its request: its number, or its word.
-    static func states(_ answer: TaskAnswer, _ name: String) -> Bool {
+    package static func states(_ answer: TaskAnswer, _ name: String) -> Bool {
         switch answer.facts[name] {
         case .integer(let value):
             NumberGrounding.numbers(in: answer.text).contains {
