@@ -66,7 +66,8 @@ openai: quantize ## Check batch files by the types of the openai package
 	.cache/openai/bin/python Tests/Interop/openai_batch.py $(BIN)/qinfer $(OUTPUT)
 
 synthetic: build ## Make the synthetic set (about 200 MB) into Datasets/synthetic
-	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --output Datasets/synthetic --force
+	$(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl --incidents Datasets/incidents.jsonl \
+		--output Datasets/synthetic --force
 
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT) --html Reports/engine.html

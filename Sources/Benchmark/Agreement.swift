@@ -38,7 +38,7 @@ public struct Agreement: Sendable {
         return [
             QualityMeasure(
                 name: "sentiment-agreement", title: "Sentiment as \(name) in fp32", kind: .agreement,
-                matches: pairs.count { $0.sentiment == $1.sentiment }, of: pairs.count,
+                matches: pairs.count { $0.vote == $1.vote }, of: pairs.count,
                 note: "\(pairs.count) of the requests, evenly spaced, answered by the reference in fp32."),
             QualityMeasure(
                 name: "top1-agreement", title: "Likeliest token as \(name) in fp32", kind: .agreement,

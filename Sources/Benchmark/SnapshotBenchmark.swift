@@ -10,6 +10,8 @@ public struct SnapshotBenchmark: Sendable {
     public var engine: EngineOptions
     public var chatTemplate: String?
     public var prompts: URL
+    /// Of requests that name none.
+    public var task = AnswerTask.analysis
     public var language: Language
     public var load: Load
     /// Requests answered before the clock starts, to fill caches and wake threads.
@@ -53,11 +55,13 @@ public struct SnapshotBenchmark: Sendable {
     ) throws -> Measured {
         let checkpoint = try Checkpoint(directory: model)
         let digest = try checkpoint.digest()
-        let prompt = try PromptLibrary(directory: prompts).analysis(language: language)
-            .prepared(for: ChatTemplate(directory: model, override: chatTemplate))
+        let prompts = try PromptSet(
+            PromptLibrary(directory: self.prompts), template: ChatTemplate(directory: model, override: chatTemplate),
+            task: task, language: language, calibration: ModelCalibration(model: model))
         let runner = try Engine(checkpoint, tokenizer: Tokenizer(directory: model), options: engine, trace: trace)
         defer { runner.stop() }
-        let run = SnapshotRun(engine: runner, prompt: prompt, modelDigest: digest, nodeID: "qubic-node-001")
+        let run = SnapshotRun(
+            engine: runner, prompts: try prompts.contextual(runner), modelDigest: digest, nodeID: "qubic-node-001")
         if warmup > 0 {
             var first = requests.prefix(warmup).makeIterator()
             try run.run(inFlight: warmup, next: { first.next() }, finished: { _ in })

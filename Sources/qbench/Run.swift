@@ -71,8 +71,10 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Language of the answers: en or zh.")
     var language = Language.english
 
-    @Option(help: ArgumentHelp("Directory of the prompts.", valueName: "dir"))
-    var prompts = "Datasets/prompts"
+    @Option(
+        help: ArgumentHelp(
+            "Directory of the prompts. (default: the model's own, else Datasets/prompts)", valueName: "dir"))
+    var prompts: String?
 
     @Flag(help: "End with status 1 where a target is missed.")
     var strict = false
@@ -107,7 +109,7 @@ struct RunCommand: AsyncParsableCommand {
         try ReportFiles.check(directory, overwrite: force)
         let benchmark = SnapshotBenchmark(
             model: URL(fileURLWithPath: model), engine: engine.options, chatTemplate: engine.chatTemplate,
-            prompts: URL(fileURLWithPath: prompts), language: language,
+            prompts: PromptLibrary.folder(prompts, model: URL(fileURLWithPath: model)), language: language,
             load: Load(scenario, requestsPerSecond: rate ?? 1, seed: seed))
         let progress = Progress("requests", total: requests.count)
         let measured = try benchmark.run(requests) { progress.update($0) }

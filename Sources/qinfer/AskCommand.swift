@@ -34,8 +34,10 @@ struct AskCommand: AsyncParsableCommand {
     @Option(help: "Language of the answer: en or zh. (default: the question's)")
     var language: Language?
 
-    @Option(help: ArgumentHelp("Directory of the prompts.", valueName: "dir"))
-    var prompts = "Datasets/prompts"
+    @Option(
+        help: ArgumentHelp(
+            "Directory of the prompts. (default: the model's own, else Datasets/prompts)", valueName: "dir"))
+    var prompts: String?
 
     @Option(
         help: ArgumentHelp("Serve answers known already from this SQLite file, and keep new ones.", valueName: "file"))
@@ -69,11 +71,13 @@ struct AskCommand: AsyncParsableCommand {
         let directory = URL(fileURLWithPath: model)
         let checkpoint = try Checkpoint(directory: directory)
         let digest = try checkpoint.digest()
-        let prompt = try PromptLibrary(directory: URL(fileURLWithPath: prompts))
+        let prompt = try PromptLibrary(directory: PromptLibrary.folder(prompts, model: directory))
             .prompt("ask", language: language ?? question.language)
             .prepared(for: ChatTemplate(directory: directory, override: engine.chatTemplate))
         let configuration = AnswerConfiguration(
-            modelDigest: digest, prompt: prompt, model: directory, nodeID: "", options: engine.options, task: "ask")
+            modelDigest: digest, prompts: PromptSet(prompt), calibration: ModelCalibration(), model: directory,
+            nodeID: "",
+            options: engine.options, task: "ask")
         let known = try cache.map {
             CachedAnswers(try AnswerCache(URL(fileURLWithPath: $0)), configuration: configuration)
         }

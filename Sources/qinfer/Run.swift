@@ -31,11 +31,19 @@ struct Run: ParsableCommand {
     @Option(help: "Directory to write.")
     var output: String
 
-    @Option(help: "Language of the answers: en or zh.")
+    @Option(help: "Of requests that name no task: analysis, prediction, anomaly, oracle, ask.")
+    var task = AnswerTask.analysis
+
+    @Option(help: "Of requests that name no language: en or zh.")
     var language = Language.english
 
-    @Option(help: ArgumentHelp("Directory of the prompts.", valueName: "dir"))
-    var prompts = "Datasets/prompts"
+    @Option(help: ArgumentHelp("Of recordings, take moments this far apart: 30s, 10m, 1h.", valueName: "time"))
+    var every: Interval?
+
+    @Option(
+        help: ArgumentHelp(
+            "Directory of the prompts. (default: the model's own, else Datasets/prompts)", valueName: "dir"))
+    var prompts: String?
 
     @Option(help: "How this node is called in the answers.")
     var nodeID = "qubic-node-001"

@@ -8,11 +8,14 @@ extension Run {
     /// One node's run: opens what it needs, answers, and writes the record.
     func answerAll(model: String, output: URL, node: String, key: String?) throws -> RunOutput.Counts {
         let directory = URL(fileURLWithPath: model)
-        let reader = try RequestReader(paths: snapshots)
+        let reader = try RequestReader(paths: snapshots, computesFacts: true, every: every?.seconds)
         let checkpoint = try Checkpoint(directory: directory)
         let digest = try checkpoint.digest()
-        let prompt = try PromptLibrary(directory: URL(fileURLWithPath: prompts)).analysis(language: language)
-            .prepared(for: ChatTemplate(directory: directory, override: engine.chatTemplate))
+        let calibration = try ModelCalibration(model: directory)
+        let prompts = try PromptSet(
+            PromptLibrary(directory: PromptLibrary.folder(self.prompts, model: directory)),
+            template: ChatTemplate(directory: directory, override: engine.chatTemplate), task: task,
+            language: language, calibration: calibration)
         let writer = try trace.map {
             try Trace(
                 url: URL(fileURLWithPath: $0), level: traceLevel, model: checkpoint.configuration,
@@ -23,8 +26,9 @@ extension Run {
             checkpoint, tokenizer: Tokenizer(directory: directory), options: engine.options, trace: writer)
         defer { runner.stop() }
         let configuration = AnswerConfiguration(
-            modelDigest: digest, prompt: prompt, model: directory, nodeID: node, options: engine.options,
-            task: deadlines == .on ? "analysis, \(taskClass.rawValue)" : "analysis")
+            modelDigest: digest, prompts: prompts, calibration: calibration, model: directory, nodeID: node,
+            options: engine.options,
+            task: task.rawValue + (deadlines == .on ? ", \(taskClass.rawValue)" : ""), every: every?.seconds)
         let known = try cache.map {
             CachedAnswers(try AnswerCache(URL(fileURLWithPath: $0)), configuration: configuration)
         }
@@ -33,7 +37,7 @@ extension Run {
             directory: output, existing: resume ? .resume : force ? .overwrite : .refuse, configuration: configuration,
             nodeID: node)
         let run = SnapshotRun(
-            engine: runner, prompt: prompt, modelDigest: digest, nodeID: node,
+            engine: runner, prompts: try prompts.contextual(runner), modelDigest: digest, nodeID: node,
             urgency: deadlines == .on ? taskClass : nil, cache: known)
         let progress = Progress("answers", total: nil)
         defer { progress.finish() }

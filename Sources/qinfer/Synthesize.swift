@@ -40,6 +40,9 @@ struct Synthesize: ParsableCommand {
     @Option(help: "Labelled requests of the test split.")
     var testRequests = 2000
 
+    @Option(help: ArgumentHelp("Dated incidents of the network, to make requests of too.", valueName: "FILE"))
+    var incidents: String?
+
     @Flag(help: "Replace the folder.")
     var force = false
 
@@ -56,6 +59,7 @@ struct Synthesize: ParsableCommand {
     func run() throws {
         try reportingErrors {
             let anchors = try EpochAnchor.read(URL(fileURLWithPath: epochs))
+            let real = try incidents.map { try RealIncident.read(URL(fileURLWithPath: $0)) }
             let files = SyntheticFiles(
                 generator: Generator(anchors: anchors, settings: SyntheticSettings(seed: seed, days: days)))
             var requests = SyntheticRequests(
@@ -68,6 +72,7 @@ struct Synthesize: ParsableCommand {
                 requests.add($0)
             } more: {
                 try requests.write(to: $0)
+                if let real { try RealRequests.write(real, anchors, to: $0) }
             }
             progress.finish()
             print(output)

@@ -7,8 +7,8 @@ import Testing
         ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]),
         ("qquant", ["dequantize"]), ("qquant", ["compare"]), ("qquant", ["export"]),
         ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]),
-        ("qinfer", ["tokenize"]), ("qinfer", ["verify"]), ("qinfer", ["synthesize"]),
-        ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]),
+        ("qinfer", ["tokenize"]), ("qinfer", ["verify"]), ("qinfer", ["synthesize"]), ("qinfer", ["render"]),
+        ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]), ("qbench", ["calibrate"]),
     ]
 
     @Test(arguments: commands)

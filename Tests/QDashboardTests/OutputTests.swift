@@ -35,7 +35,7 @@ import Testing
             try Self.run(folder, 1)
             #expect(
                 String(decoding: try Self.file(folder), as: UTF8.self)
-                    == #"{"id":"r0","analysis":"網路\n\"0\"\u0007","sentiment":"positive","confidence":0.1,"node_id":"n","prompt_tokens":0,"output_tokens":0,"model_digest":"m","prompt_digest":"p","label_probabilities":{"positive":0.6666666666666666,"neutral":1e-09,"negative":0.25},"finish_reason":"stop"}"#
+                    == #"{"id":"r0","task":"analysis","language":"en","analysis":"網路\n\"0\"\u0007","sentiment":"positive","confidence":0.1,"node_id":"n","prompt_tokens":0,"output_tokens":0,"model_digest":"m","prompt_digest":"p","choices":{"sentiment":{"label":"positive","confidence":0.1,"probabilities":{"positive":0.6666666666666666,"neutral":1e-09,"negative":0.25}}},"finish_reason":"stop"}"#
                     + "\n")
             #expect(
                 String(decoding: try Self.file(folder, "timings"), as: UTF8.self)
@@ -211,7 +211,7 @@ import Testing
                 try output.submit(Self.answer(0), timing: Self.timing(0), at: 0)
             }
             var bad = Self.answer(1)
-            bad.confidence = .nan
+            bad.choices = [.init("sentiment", label: "positive", confidence: .nan, [])]
             #expect(throws: OutputError.notANumber(id: "r1", what: "confidence", value: "nan")) {
                 try output.submit(bad, timing: Self.timing(1), at: 1)
             }

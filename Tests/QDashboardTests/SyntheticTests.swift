@@ -130,7 +130,9 @@ import Testing
             .segment(epoch: 200, split: .test)
         try withFolder { folder in
             let file = folder.appending(path: "polls.jsonl")
-            let lines = segment.observations.prefix(800).map { String(decoding: $0.envelope.serialized(indent: nil), as: UTF8.self) }
+            let lines = segment.observations.prefix(800).map {
+                String(decoding: $0.envelope.serialized(indent: nil), as: UTF8.self)
+            }
             try Data(lines.joined(separator: "\n").utf8).write(to: file)
             let requests = try all(try RequestReader(paths: [file.path], computesFacts: true)).compactMap(\.request)
             for cut in [1, 50, 399, 700] {

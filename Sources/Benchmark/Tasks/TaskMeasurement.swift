@@ -12,17 +12,17 @@ extension SnapshotBenchmark.Measured {
     }
 
     /// The answers as they are scored.
-    func taskAnswers(language: Language) -> [TaskAnswer] {
+    func taskAnswers() -> [TaskAnswer] {
         outcomes.compactMap { outcome in
             guard let answer = try? outcome.result.get().answer else { return nil }
             let request = outcome.request
             return TaskAnswer(
-                id: answer.id, task: "analysis", language: (request.language ?? language).rawValue,
-                choices: [
+                id: answer.id, task: answer.task.rawValue, language: answer.language.rawValue,
+                choices: answer.choices.map { choice in
                     TaskAnswer.Choice(
-                        name: "sentiment", values: answer.probabilities.map(\.label),
-                        probabilities: answer.probabilities.map(\.value), said: answer.sentiment)
-                ], text: answer.analysis, grounding: answer.grounding, facts: request.allFacts)
+                        name: choice.name, values: choice.probabilities.map(\.label),
+                        probabilities: choice.probabilities.map(\.value), said: choice.label)
+                }, text: answer.analysis, grounding: answer.grounding, facts: request.allFacts)
         }
     }
 }
@@ -38,7 +38,7 @@ extension SnapshotBenchmark {
             model: (name: String, digest: String?, scheme: String), answers: [TaskAnswer]
         ) {
             let name = measured.checkpoint.directory.lastPathComponent
-            return ((name, measured.modelDigest, try measured.scheme), measured.taskAnswers(language: language))
+            return ((name, measured.modelDigest, try measured.scheme), measured.taskAnswers())
         }
         var all = [try scored(measured)]
         for var other in models {

@@ -110,8 +110,8 @@ public struct ConsensusRun: Sendable {
                 }
                 if votes[answer.id] == nil { ids.append(answer.id) }
                 votes[answer.id, default: [:]][index] = Vote(
-                    node: replica.node, label: answer.sentiment.isEmpty ? nil : answer.sentiment,
-                    confidence: answer.confidence)
+                    node: replica.node, label: answer.vote.isEmpty ? nil : answer.vote,
+                    confidence: answer.main == nil ? 1 : answer.confidence)
             }
         }
         var summary = Summary()

@@ -57,7 +57,8 @@ extension Observation {
         sinceLastTick = snapshot.secondsSinceLastTick
         ticksInEpoch = snapshot.ticksInEpoch
         emptyTicksInEpoch = snapshot.emptyTicksInEpoch
-        quality = snapshot.qualityWasFraction
+        quality =
+            snapshot.qualityWasFraction
             ? snapshot.epochTickQualityPercent.map { $0 / 100 } : snapshot.epochTickQualityPercent
         price = snapshot.priceUSD
         marketCap = snapshot.marketCapUSD

@@ -25,7 +25,7 @@ struct FactSeries: Sendable {
 
     private var sources: [String: Int] = [:]
     /// Of each source: its newest sample and its newest poll.
-    private var newest: [(sample: Int?, poll: Int)] = []
+    private var newest: [(sample: Int?, poll: Int?)] = []
     private var trimAt = 2 * 60_480
 
     init() {}
@@ -39,7 +39,7 @@ struct FactSeries: Sendable {
         if source == sources.count {
             sources[point.source] = source
             stands.append(nil)
-            newest.append((nil, 0))
+            newest.append((nil, nil))
         }
         polls.append((point.lastAt.timeIntervalSince1970, point.polls, point.snapshot.failure != nil))
         newest[source] = (nil, polls.count - 1)
@@ -66,8 +66,10 @@ struct FactSeries: Sendable {
         guard let source = sources[point.source] else { return }
         let (sample, poll) = newest[source]
         let seen = point.lastAt.timeIntervalSince1970
-        polls[poll].lastAt = seen
-        polls[poll].count = point.polls
+        if let poll {
+            polls[poll].lastAt = seen
+            polls[poll].count = point.polls
+        }
         guard let sample else { return }
         samples[sample].lastAt = seen
         stands[source]?.seen = seen
@@ -102,7 +104,7 @@ struct FactSeries: Sendable {
         rises.removeFirst(min(rises.prefix { $0.at < from }.count, max(rises.count - 1, 0)))
         for source in newest.indices {
             newest[source].sample = newest[source].sample.flatMap { $0 < oldSamples ? nil : $0 - oldSamples }
-            newest[source].poll = max(newest[source].poll - oldPolls, 0)
+            newest[source].poll = newest[source].poll.flatMap { $0 < oldPolls ? nil : $0 - oldPolls }
         }
         trimAt = max(2 * 60_480, samples.count)
     }

@@ -51,8 +51,10 @@ public struct FactDefinition: Sendable {
                 .decimal($0)
             }
         },
-        .init("secondsSinceLastTick", "s", "all", "whole seconds since the newest tick was first seen, or `duration` where more")
-        {
+        .init(
+            "secondsSinceLastTick", "s", "all",
+            "whole seconds since the newest tick was first seen, or `duration` where more"
+        ) {
             stall($0).map { .integer(Int($0.rounded())) }
         },
         .init("isStalled", "0 or 1", "all", "secondsSinceLastTick ≥ \(Int(stallSeconds))") {
@@ -95,7 +97,9 @@ public struct FactDefinition: Sendable {
         },
         .init("burnedQus", "qus", "all", "as last served") { $0.latest(\.burned).map { .integer($0) } },
         .init("burnStepQus", "qus", "24 h", "last − first within the epoch") {
-            $0.change($0.series(86_400, inEpoch: true) { $0.burned.map(Double.init) }, over: 86_400).map { .decimal($0) }
+            $0.change($0.series(86_400, inEpoch: true) { $0.burned.map(Double.init) }, over: 86_400).map {
+                .decimal($0)
+            }
         },
         .init("priceUSD", "USD", "all", "as last served") { $0.latest(\.price).map { .decimal($0) } },
         .init("priceReturnHourPercent", "%", "1 h", "100 · (last / first − 1)") {

@@ -68,8 +68,9 @@ extension FactDefinition {
             }
             return .decimal(last.timeIntervalSince(first))
         },
-        .init("priceSwingPercent", "%", "30 min", "largest change, up or down, between two prices up to 25 min apart")
-        { $0.priceSwing(1800, within: 1500).map { .decimal($0) } },
+        .init("priceSwingPercent", "%", "30 min", "largest change, up or down, between two prices up to 25 min apart") {
+            $0.priceSwing(1800, within: 1500).map { .decimal($0) }
+        },
     ]
 }
 

@@ -10,6 +10,9 @@ struct RequestFields: Equatable {
     var news: [NewsItem] = []
     var question: String?
 
+    /// It says nothing of what is asked: a record of a recording.
+    var isPoll: Bool { task == nil && facts == nil && news.isEmpty && question == nil }
+
     static let questionBytes = 4096
     static let newsItems = 1000
 
@@ -44,7 +47,9 @@ struct RequestFields: Equatable {
         }
         var news: [NewsItem] = []
         for (index, item) in items.enumerated() {
-            guard let object = item.object else { throw Rejection("news[\(index)]: expected an object, got \(item.kind)") }
+            guard let object = item.object else {
+                throw Rejection("news[\(index)]: expected an object, got \(item.kind)")
+            }
             let fields = BodyFields(object, path: "news[\(index)]")
             guard let title = try fields.text("title"), !title.allSatisfy(\.isWhitespace) else {
                 throw Rejection("news[\(index)].title is missing")
@@ -72,7 +77,8 @@ struct RequestFields: Equatable {
                 facts[name] = .word(word)
             default:
                 switch value {
-                case .integer(let number) where abs(number) <= 1_000_000_000_000_000_000: facts[name] = .integer(number)
+                case .integer(let number) where number.magnitude <= 1_000_000_000_000_000_000:
+                    facts[name] = .integer(number)
                 case .number(let number) where abs(number) <= 1e18: facts[name] = .decimal(number)
                 default: throw Rejection("\(fields.name(name)): expected a number between −10¹⁸ and 10¹⁸")
                 }

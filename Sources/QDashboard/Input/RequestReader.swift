@@ -42,6 +42,9 @@ public final class RequestReader {
 
     /// Where each request gets the facts of its moment from, of the records before it; nil where they are not asked for.
     private var history: FactHistory?
+    private let every: Double?
+    /// The moment of the last record that was given out.
+    private var lastMoment: Date?
     private let limits: Limits
     /// What derived ids begin with, file by file.
     private let labels: [String]
@@ -60,10 +63,15 @@ public final class RequestReader {
 
     /// Looks at every path, so that a missing file is known before the first answer.
     ///
-    /// - Parameter computesFacts: gives each request without facts of its own those of its moment.
+    /// - Parameters:
+    ///   - computesFacts: gives each request without facts of its own those of its moment.
+    ///   - every: seconds; of a recording's records, gives out those that are at least so far apart. The others are read
+    ///     for the facts' sake. Requests that say what is asked are all given out.
     ///
     /// Throws `InputError.noFiles`, `.missing`, `.isDirectory` or `.unreadable`.
-    public init(paths: [String], limits: Limits = Limits(), computesFacts: Bool = false) throws {
+    public init(
+        paths: [String], limits: Limits = Limits(), computesFacts: Bool = false, every: Double? = nil
+    ) throws {
         guard !paths.isEmpty else { throw InputError.noFiles }
         var files: [String] = []
         var bytes = 0
@@ -82,6 +90,7 @@ public final class RequestReader {
         bytesInAll = bytes
         self.limits = limits
         history = computesFacts ? FactHistory() : nil
+        self.every = every
         labels = Self.labels(paths)
         labelSet = Set(labels)
     }
@@ -120,7 +129,8 @@ public final class RequestReader {
             case .text(let number, let range):
                 if Self.isBlank(lines.bytes(range)) { continue }
                 atFileStart = false
-                return try item(lines, number, range, isFirst: isFirst)
+                guard let item = try self.item(lines, number, range, isFirst: isFirst) else { continue }
+                return item
             }
         }
     }
@@ -143,7 +153,7 @@ public final class RequestReader {
         return true
     }
 
-    private func item(_ lines: LineReader, _ number: Int, _ range: Range<Int>, isFirst: Bool) throws -> Item {
+    private func item(_ lines: LineReader, _ number: Int, _ range: Range<Int>, isFirst: Bool) throws -> Item? {
         let bytes = lines.bytes(range)
         do throws(JSONError) {
             return decoded(try JSONValue(parsing: bytes, place: ""), number)
@@ -155,14 +165,16 @@ public final class RequestReader {
             }
             // `{` alone can only be the beginning of a document over several lines.
             let isOpening = bytes.count { $0 != 0x20 && $0 != 0x09 } == 1
-            return try document(lines, number, range, isOpening: isOpening) ?? reject(number, reason)
+            return try document(lines, number, range, isOpening: isOpening, otherwise: reason)
         }
     }
 
-    /// The file as one document; nil where it rather is a file of lines whose first one is broken.
-    private func document(_ lines: LineReader, _ number: Int, _ range: Range<Int>, isOpening: Bool) throws -> Item? {
+    /// The file as one document; `reason` where it rather is a file of lines whose first one is broken.
+    private func document(
+        _ lines: LineReader, _ number: Int, _ range: Range<Int>, isOpening: Bool, otherwise reason: String
+    ) throws -> Item? {
         guard let bytes = try lines.document(from: range, limit: limits.documentBytes) else {
-            guard isOpening else { return nil }
+            guard isOpening else { return reject(number, reason) }
             lines.skipAll()
             return reject(number, "a JSON document of more than \(limits.documentBytes) bytes over several lines")
         }
@@ -171,7 +183,7 @@ public final class RequestReader {
             lines.skipAll()
             return decoded(value, number)
         } catch {
-            guard isOpening else { return nil }
+            guard isOpening else { return reject(number, reason) }
             lines.skipAll()
             let reason =
                 "not a JSON document: \(error.problem) (line \(number + error.line - 1), column \(error.column))"
@@ -179,7 +191,8 @@ public final class RequestReader {
         }
     }
 
-    private func decoded(_ value: JSONValue, _ line: Int) -> Item {
+    /// Nil for a moment too near to the last one.
+    private func decoded(_ value: JSONValue, _ line: Int) -> Item? {
         do throws(Rejection) {
             var record = try RecordDecoder.decode(value)
             scrub(&record.snapshot)
@@ -187,6 +200,10 @@ public final class RequestReader {
             let origin = AnalysisRequest.Origin(file: paths[nextFile - 1], line: line)
             let id = try id(record.givenID, line)
             let isPlaced = history?.add(record.snapshot, origin: origin) ?? false
+            if let every, let date = record.snapshot.observedAt ?? record.snapshot.reportedAt, fields.isPoll {
+                if let lastMoment, date >= lastMoment, date < lastMoment + every { return nil }
+                lastMoment = date
+            }
             let request = AnalysisRequest(
                 id: id, ordinal: accepted, snapshot: record.snapshot, origin: origin,
                 inputDigest: Digest.hex(canonical: value), task: fields.task, language: fields.language,

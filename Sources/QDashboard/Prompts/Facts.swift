@@ -34,7 +34,9 @@ public struct Facts: Sendable, Equatable {
     }
 
     /// The names that prompt files may use.
-    public static let known = Set(table.map(\.name)).union(FactDefinition.all.map(\.name)).union(["newsList", "question"])
+    public static let known = Set(table.map(\.name)).union(FactDefinition.all.map(\.name)).union([
+        "newsList", "question",
+    ])
 
     private typealias Row = (name: String, value: @Sendable (Snapshot) -> Value?)
 

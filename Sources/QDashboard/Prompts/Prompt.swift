@@ -13,6 +13,14 @@ public struct Prompt: Sendable, Equatable {
     public struct Choice: Sendable, Equatable {
         public let name: String
         public let options: [Option]
+        public var scoring = Scoring()
+
+        /// How the prompt file wants labels to be weighed.
+        public struct Scoring: Sendable, Equatable {
+            public var perToken = false
+            /// A text in place of the facts that says nothing, of which the labels' own worth is taken; nil for none.
+            public var contentFree: String?
+        }
 
         public struct Option: Sendable, Equatable {
             /// As results name it, e.g. "positive".
@@ -20,8 +28,6 @@ public struct Prompt: Sendable, Equatable {
             /// As it is appended for the model, e.g. " positive" or "正面".
             public let label: String
         }
-
-        public var set: ChoiceSet { ChoiceSet(name: name, labels: options.map(\.label)) }
     }
 
     /// A text that the model writes.
@@ -124,17 +130,37 @@ public struct PreparedPrompt: Sendable, Equatable {
     /// The text that all programs of this prompt begin with.
     public let fixedPrefix: String
     private let ending: String
+    /// How each choice's labels are weighed, by its name.
+    public var scoring: [String: ChoiceScoring] = [:]
+    /// Leaves out what is written after the last choice.
+    public var labelsOnly = false
 
     init(prompt: Prompt, fixedPrefix: String, ending: String) {
         self.prompt = prompt
         self.fixedPrefix = fixedPrefix
         self.ending = ending
+        for choice in prompt.choices { scoring[choice.name] = ChoiceScoring(perToken: choice.scoring.perToken) }
     }
 
     public func program(for request: AnalysisRequest) -> [ProgramStep] { program(for: request.allFacts) }
 
     public func program(for facts: Facts) -> [ProgramStep] {
-        var steps: [ProgramStep] = [.text(fixedPrefix + prompt.text(of: facts) + ending)]
+        let steps = program(saying: prompt.text(of: facts))
+        guard labelsOnly, let last = steps.lastIndex(where: \.isChoice) else { return steps }
+        return Array(steps[...last])
+    }
+
+    /// What is asked to learn what labels are worth of themselves, and of which choices; nil where none wants that.
+    var contentFree: (program: [ProgramStep], choices: Set<String>)? {
+        let asking = prompt.choices.filter { $0.scoring.contentFree != nil }
+        guard let text = asking.first?.scoring.contentFree else { return nil }
+        let steps = program(saying: text)
+        guard let last = steps.lastIndex(where: \.isChoice) else { return nil }
+        return (Array(steps[...last]), Set(asking.map(\.name)))
+    }
+
+    private func program(saying text: String) -> [ProgramStep] {
+        var steps: [ProgramStep] = [.text(fixedPrefix + text + ending)]
         for part in prompt.answer {
             switch part {
             case .text(let text):
@@ -144,7 +170,12 @@ public struct PreparedPrompt: Sendable, Equatable {
                 } else {
                     steps.append(.text(text))
                 }
-            case .choose(let choice): steps.append(.choose(choice.set))
+            case .choose(let choice):
+                steps.append(
+                    .choose(
+                        ChoiceSet(
+                            name: choice.name, labels: choice.options.map(\.label),
+                            scoring: scoring[choice.name] ?? ChoiceScoring())))
             case .generate(let generation):
                 steps.append(
                     .generate(name: generation.name, maxTokens: generation.maxTokens, stop: generation.stop))
@@ -152,4 +183,8 @@ public struct PreparedPrompt: Sendable, Equatable {
         }
         return steps
     }
+}
+
+extension ProgramStep {
+    var isChoice: Bool { if case .choose = self { true } else { false } }
 }

@@ -43,6 +43,13 @@ public struct PromptLibrary: Sendable {
         self.prompts = prompts
     }
 
+    /// Where a run's prompts are: as given, else the model's own `prompts`, else the project's.
+    public static func folder(_ given: String?, model: URL) -> URL {
+        if let given { return URL(fileURLWithPath: given) }
+        let own = model.appending(path: "prompts")
+        return FileManager.default.fileExists(atPath: own.path) ? own : URL(fileURLWithPath: "Datasets/prompts")
+    }
+
     /// Throws `PromptError.unknown`.
     public func prompt(_ name: String, language: Language) throws -> Prompt {
         if let prompt = prompts.first(where: { $0.name == name && $0.language == language }) { return prompt }

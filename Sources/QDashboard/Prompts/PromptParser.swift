@@ -79,6 +79,16 @@ private struct PromptParser {
             guard choices.updateValue(.init(name: name, options: options), forKey: name) == nil else {
                 throw failure(number, "the choice \(name) is there twice")
             }
+        } else if let name = key.dropPrefix("score ") {
+            guard choices[name] != nil else { throw failure(number, "no choice \(name) is declared before it") }
+            for (key, value) in try fields(value, separator: "|", number) {
+                switch (key, value) {
+                case ("by", "sum"): choices[name]?.scoring.perToken = false
+                case ("by", "mean"): choices[name]?.scoring.perToken = true
+                case ("content-free", _) where !value.isEmpty: choices[name]?.scoring.contentFree = value
+                default: throw failure(number, "expected by=\"sum\" or by=\"mean\", and content-free=\"TEXT\"")
+                }
+            }
         } else if let name = key.dropPrefix("generate ") {
             let fields = try fields(value, separator: "|", number)
             guard let tokens = fields.first(where: { $0.key == "max-tokens" }).flatMap({ Int($0.value) }),
@@ -94,7 +104,7 @@ private struct PromptParser {
             }
         } else {
             guard ["prompt", "language", "version"].contains(key) else {
-                throw failure(number, "expected prompt, language, version, choose NAME or generate NAME")
+                throw failure(number, "expected prompt, language, version, choose NAME, score NAME or generate NAME")
             }
             guard header.updateValue(value, forKey: key) == nil else { throw failure(number, "\(key) is there twice") }
         }
@@ -160,7 +170,9 @@ private struct PromptParser {
             guard parts.count == 2 else { return .fact(name: name, style: .standard) }
             guard let style = FactStyle(parts[1]) else {
                 throw failure(
-                    number, "unknown style |\(parts[1]); expected plain, millions, trillions, 0…9, +0…+9, low<1<high or word=name;word=name")
+                    number,
+                    "unknown style |\(parts[1]); expected plain, millions, trillions, 0…9, +0…+9, low<1<high or word=name;word=name"
+                )
             }
             return .fact(name: name, style: style)
         }

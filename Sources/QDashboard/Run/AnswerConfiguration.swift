@@ -8,13 +8,19 @@ public struct AnswerConfiguration: Sendable, Equatable {
 
     public static func == (a: Self, b: Self) -> Bool { a.json == b.json }
 
-    /// - Parameter model: the checkpoint's directory, for its tokenizer and chat template.
+    /// - Parameters:
+    ///   - calibration: the model's, whose temperatures are in the answers' confidences.
+    ///   - model: the checkpoint's directory, for its tokenizer and chat template.
+    ///   - every: seconds between the moments of a recording that are requests; nil where each record is one.
     public init(
-        modelDigest: String, prompt: PreparedPrompt, model: URL, nodeID: String, options: EngineOptions, task: String
+        modelDigest: String, prompts: PromptSet, calibration: ModelCalibration, model: URL, nodeID: String,
+        options: EngineOptions, task: String, every: Double? = nil
     ) {
+        let digests = prompts.digests
         var members = [
-            ("model", modelDigest), ("prompt", prompt.prompt.digest), ("node", nodeID), ("task", task),
-            ("chat template", Digest.hex(Data(prompt.fixedPrefix.utf8))),
+            ("model", modelDigest), ("prompt", digests.prompts), ("node", nodeID), ("task", task),
+            ("language", prompts.language.rawValue), ("chat template", digests.templates),
+            ("calibration", calibration.digest ?? "none"), ("moments", every.map { "every \($0) s" } ?? "all"),
             ("precision", options.precision.rawValue), ("key and value precision", options.cachePrecision.rawValue),
             ("context", options.context.map(String.init) ?? "the model's"),
         ]

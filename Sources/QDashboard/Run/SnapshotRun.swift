@@ -5,7 +5,7 @@ import Synchronization
 /// Answers snapshots with an engine: the same steps for `qinfer run` and `qbench run`.
 public struct SnapshotRun: Sendable {
     public let engine: Engine
-    public let prompt: PreparedPrompt
+    public let prompts: PromptSet
     public let modelDigest: String
     public let nodeID: String
     /// Nil for a run without urgency: all wait in order, and for ever.
@@ -21,14 +21,24 @@ public struct SnapshotRun: Sendable {
         public let result: Result<(answer: AnswerRecord, timing: TimingRecord, completion: Completion), any Error>
     }
 
+    /// As below, with one prompt for all requests.
     public init(
         engine: Engine, prompt: PreparedPrompt, modelDigest: String, nodeID: String, urgency: TaskClass? = nil,
+        cache: CachedAnswers? = nil
+    ) {
+        self.init(
+            engine: engine, prompts: PromptSet(prompt), modelDigest: modelDigest, nodeID: nodeID, urgency: urgency,
+            cache: cache)
+    }
+
+    public init(
+        engine: Engine, prompts: PromptSet, modelDigest: String, nodeID: String, urgency: TaskClass? = nil,
         cache: CachedAnswers? = nil
     ) {
         self.cache = cache
         self.urgency = urgency
         self.engine = engine
-        self.prompt = prompt
+        self.prompts = prompts
         self.modelDigest = modelDigest
         self.nodeID = nodeID
     }
@@ -54,9 +64,16 @@ public struct SnapshotRun: Sendable {
                 return
             }
             let arrival = ProcessInfo.processInfo.systemUptime - began
-            let facts = request.allFacts
-            let shown = prompt.prompt.numbersShown(of: facts)
-            var work = Request(id: request.id, program: prompt.program(for: facts), traced: traced)
+            let composer: AnswerComposer
+            do {
+                composer = try AnswerComposer(request, prompts, modelDigest: modelDigest)
+            } catch {
+                finished(Outcome(request: request, arrival: arrival, result: .failure(error)))
+                room.signal()
+                continue
+            }
+            let shown = composer.numbersShown
+            var work = Request(id: request.id, program: composer.program, traced: traced)
             if let urgency { (work.priority, work.deadline) = (urgency.priority, urgency.deadline) }
             if let known = try cache?.answer(to: work, shown: shown).flatMap(AnswerRecord.init) {
                 finished(recalled(known, for: request, arrival: arrival))
@@ -68,7 +85,10 @@ public struct SnapshotRun: Sendable {
                 let outcome = Outcome(
                     request: request, arrival: arrival,
                     result: result.map {
-                        (answer(to: request, $0), timing(of: request, $0.completion), $0.completion)
+                        (
+                            composer.answer($0, nodeID: nodeID), AnswerComposer.timing(of: request, $0.completion),
+                            $0.completion
+                        )
                     })
                 keeping?.keep(outcome, for: work, shown: shown)
                 finished(outcome)
@@ -98,32 +118,5 @@ public struct SnapshotRun: Sendable {
             request.id, promptTokens: answer.promptTokens, outputTokens: answer.outputTokens)
         return Outcome(
             request: request, arrival: arrival, result: .success((answer, .cached(id: request.id), completion)))
-    }
-
-    private func answer(to request: AnalysisRequest, _ outcome: GroundedAnswering.Outcome) -> AnswerRecord {
-        let completion = outcome.completion
-        let grounding = GroundingRecord(outcome.grounding)
-        let chosen = completion.choices.first { $0.name == "sentiment" }
-        let choice = prompt.prompt.choices.first { $0.name == "sentiment" }
-        let probabilities = zip(choice?.options ?? [], chosen?.probabilities ?? []).map {
-            AnswerRecord.Probability($0.value, $1)
-        }
-        let best = probabilities.max { $0.value < $1.value }
-        let text = completion.texts.first { $0.name == "analysis" }
-        return AnswerRecord(
-            id: request.id, analysis: (text?.text ?? "").trimmingCharacters(in: .whitespacesAndNewlines),
-            sentiment: best?.label ?? "", confidence: best?.value ?? 0, nodeID: nodeID,
-            promptTokens: completion.promptTokens, outputTokens: completion.outputTokens, modelDigest: modelDigest,
-            promptDigest: prompt.prompt.digest, probabilities: probabilities,
-            finishReason: completion.timedOut ? "timeout" : text?.finishReason.rawValue ?? "stop",
-            grounding: grounding)
-    }
-
-    private func timing(of request: AnalysisRequest, _ completion: Completion) -> TimingRecord {
-        let timings = completion.timings
-        return TimingRecord(
-            id: request.id, queue: timings.queue * 1e3, prefill: timings.prefill * 1e3, decode: timings.decode * 1e3,
-            total: timings.total * 1e3, timeToFirstToken: timings.timeToFirstToken * 1e3,
-            stages: timings.stages.map { $0 * 1e3 })
     }
 }

@@ -33,7 +33,8 @@ struct SyntheticNews {
         for template in titles {
             items.append(
                 NewsItem(
-                    at: Date(timeIntervalSince1970: at.rounded()), source: words.sources[random.below(words.sources.count)],
+                    at: Date(timeIntervalSince1970: at.rounded()),
+                    source: words.sources[random.below(words.sources.count)],
                     title: NewsWordings.filled(template, words, &random)))
             at -= random.uniform(1200, 20_000)
         }
@@ -59,12 +60,15 @@ struct NewsWordings {
         positive: [
             "%e lists QUBIC for spot trading", "Mining pool %p moves its whole hash rate to Qubic",
             "Qubic passes an independent security audit without findings", "Active wallets grow by %r % in %w weeks",
-            "%p completes its integration with Qubic smart contracts", "Record attendance as Qubic developers meet in %c",
-            "Network upgrade goes live smoothly, ticks are faster than before", "%e lifts its withdrawal limits for QUBIC",
+            "%p completes its integration with Qubic smart contracts",
+            "Record attendance as Qubic developers meet in %c",
+            "Network upgrade goes live smoothly, ticks are faster than before",
+            "%e lifts its withdrawal limits for QUBIC",
             "Qubic wins an innovation award in %c", "Donations to the ecosystem fund rise by %r %",
             "Stress test passed: the network handles %n times its usual load", "Large holders add to their positions",
             "%p announces a partnership with the Qubic team", "Burned supply reaches a new high, holders cheer",
-            "Analysts raise their outlook for QUBIC after strong growth", "University of %c starts a research lab on Qubic",
+            "Analysts raise their outlook for QUBIC after strong growth",
+            "University of %c starts a research lab on Qubic",
             "Computors vote in favour of the fee reform by a wide margin", "Bridge to %p opens with strong demand",
         ],
         neutral: [
@@ -78,7 +82,8 @@ struct NewsWordings {
         ],
         negative: [
             "%e suspends QUBIC deposits after irregular transfers", "Exploit drains a liquidity pool of %p",
-            "Security researchers warn of a flaw in a Qubic wallet", "Mining pool %p leaves Qubic, hash rate falls by %r %",
+            "Security researchers warn of a flaw in a Qubic wallet",
+            "Mining pool %p leaves Qubic, hash rate falls by %r %",
             "%e delists QUBIC", "Regulator in %c opens an inquiry into QUBIC sales",
             "Users report lost transactions during the last epoch", "Lead developer resigns in a dispute over funds",
             "Bridge to %p halted after a hack", "Price falls as large holders sell",

@@ -17,8 +17,9 @@ struct SyntheticQuestion {
         }
         var text = wording(first, &random)
         var asked = first.facts
-        if random.chance(0.12), let second = pool.filter({ $0.facts != first.facts && $0.facts.count == 1 })
-            .randomOne(&random)
+        if random.chance(0.12),
+            let second = pool.filter({ $0.facts != first.facts && $0.facts.count == 1 })
+                .randomOne(&random)
         {
             asked += second.facts.filter { !asked.contains($0) }
             let other = wording(second, &random)
@@ -31,7 +32,9 @@ struct SyntheticQuestion {
         self.asked = asked
     }
 
-    private static let english = ["", "", "", "", "Hi, ", "Quick question: ", "Please tell me: ", "I would like to know: "]
+    private static let english = [
+        "", "", "", "", "Hi, ", "Quick question: ", "Please tell me: ", "I would like to know: ",
+    ]
     private static let chinese = ["", "", "", "", "請問", "你好，", "想請教一下，", "麻煩告訴我，"]
 }
 
@@ -71,7 +74,10 @@ struct QuestionTopic {
             chinese: ["目前網路狀況如何？", "Qubic 網路現在還好嗎？", "網路現在健康嗎？", "幫我總結一下網路狀態。", "現在整體情況怎麼樣？"]),
         QuestionTopic(
             "healthScore",
-            english: ["What is the health score?", "How high is the network's health score?", "Which health score does the network have?"],
+            english: [
+                "What is the health score?", "How high is the network's health score?",
+                "Which health score does the network have?",
+            ],
             chinese: ["健康分數是多少？", "網路的健康分數有幾分？", "目前健康評分多少？"]),
         QuestionTopic(
             "activeAddresses",
@@ -95,7 +101,10 @@ struct QuestionTopic {
     private static let ticks = [
         QuestionTopic(
             "tick",
-            english: ["What is the current tick?", "Which tick are we at?", "What is the newest tick number?", "Where does the tick stand?"],
+            english: [
+                "What is the current tick?", "Which tick are we at?", "What is the newest tick number?",
+                "Where does the tick stand?",
+            ],
             chinese: ["目前的 tick 是多少？", "現在到第幾個 tick？", "最新的 tick 編號是什麼？", "tick 走到哪裡了？"]),
         QuestionTopic(
             "epoch",
@@ -104,7 +113,8 @@ struct QuestionTopic {
         QuestionTopic(
             "secondsPerTick",
             english: [
-                "How long does a tick take?", "How many seconds does a tick take at the moment?", "How fast are the ticks?",
+                "How long does a tick take?", "How many seconds does a tick take at the moment?",
+                "How fast are the ticks?",
                 "What is the present time per tick?",
             ], chinese: ["一個 tick 要多久？", "現在每個 tick 花幾秒？", "tick 的速度如何？", "目前出一個 tick 需要多少時間？"]),
         QuestionTopic(
@@ -116,12 +126,16 @@ struct QuestionTopic {
         QuestionTopic(
             "secondsSinceLastTick",
             english: [
-                "When was the last tick?", "How long ago did the last tick come?", "How many seconds since the last tick?",
+                "When was the last tick?", "How long ago did the last tick come?",
+                "How many seconds since the last tick?",
                 "Is the network stalled?",
             ], chinese: ["最後一個 tick 是多久以前？", "距離上一個 tick 過了幾秒？", "網路停滯了嗎？", "多久沒有新的 tick 了？"]),
         QuestionTopic(
             "ticksInEpoch",
-            english: ["How many ticks has this epoch had?", "How many ticks are in the epoch so far?", "What is the epoch's tick count?"],
+            english: [
+                "How many ticks has this epoch had?", "How many ticks are in the epoch so far?",
+                "What is the epoch's tick count?",
+            ],
             chinese: ["這個紀元有多少個 tick？", "本紀元到現在出了幾個 tick？", "本紀元的 tick 數是多少？"]),
         QuestionTopic(
             "hoursToEpochEnd",
@@ -131,14 +145,16 @@ struct QuestionTopic {
         QuestionTopic(
             "hoursSinceEpochStart",
             english: [
-                "How long ago did the epoch begin?", "How many hours old is the epoch?", "For how long has this epoch run?",
+                "How long ago did the epoch begin?", "How many hours old is the epoch?",
+                "For how long has this epoch run?",
             ], chinese: ["紀元開始多久了？", "本紀元已經進行幾小時？", "這個紀元是多久以前開始的？"]),
     ]
     private static let quality = [
         QuestionTopic(
             "epochTickQualityPercent",
             english: [
-                "What is the tick quality?", "How good is the epoch's tick quality?", "How high is the quality of this epoch?",
+                "What is the tick quality?", "How good is the epoch's tick quality?",
+                "How high is the quality of this epoch?",
                 "What share of the epoch's ticks is not empty?",
             ], chinese: ["tick 品質是多少？", "本紀元的 tick 品質如何？", "這個紀元的品質有多高？", "本紀元非空 tick 的比例是多少？"]),
         QuestionTopic(
@@ -149,25 +165,39 @@ struct QuestionTopic {
             ], chinese: ["最近有多少 tick 是空的？", "近期空 tick 的比例是多少？", "最近二十分鐘的空 tick 佔幾成？"]),
         QuestionTopic(
             "emptyTickUsualPercent",
-            english: ["How many ticks are usually empty?", "What is the usual share of empty ticks?", "What is normal for empty ticks in this epoch?"],
+            english: [
+                "How many ticks are usually empty?", "What is the usual share of empty ticks?",
+                "What is normal for empty ticks in this epoch?",
+            ],
             chinese: ["平常有多少 tick 是空的？", "空 tick 的正常比例是多少？", "本紀元通常的空 tick 比例為何？"]),
     ]
     private static let money = [
         QuestionTopic(
             "priceUSD",
-            english: ["What is the price?", "How much is one QUBIC?", "What does QUBIC cost now?", "At which price does QUBIC trade?"],
+            english: [
+                "What is the price?", "How much is one QUBIC?", "What does QUBIC cost now?",
+                "At which price does QUBIC trade?",
+            ],
             chinese: ["價格是多少？", "一枚 QUBIC 多少錢？", "QUBIC 現在的價格？", "目前的交易價格是多少？"]),
         QuestionTopic(
             "priceReturnDayPercent",
-            english: ["How has the price changed within a day?", "What is the price change over 24 hours?", "Is the price up or down since yesterday?"],
+            english: [
+                "How has the price changed within a day?", "What is the price change over 24 hours?",
+                "Is the price up or down since yesterday?",
+            ],
             chinese: ["價格一天內變化多少？", "二十四小時的漲跌幅是多少？", "價格比昨天漲還是跌？"]),
         QuestionTopic(
             "priceSwingPercent",
-            english: ["How large was the last price swing?", "Did the price jump in the last half hour?", "What was the largest price move lately?"],
+            english: [
+                "How large was the last price swing?", "Did the price jump in the last half hour?",
+                "What was the largest price move lately?",
+            ],
             chinese: ["最近的價格波動有多大？", "過去半小時價格有劇烈變動嗎？", "近期最大的價格變動是多少？"]),
         QuestionTopic(
             "marketCapUSD",
-            english: ["What is the market capitalization?", "How large is the market cap?", "What is Qubic worth in all?"],
+            english: [
+                "What is the market capitalization?", "How large is the market cap?", "What is Qubic worth in all?",
+            ],
             chinese: ["市值是多少？", "目前市值有多大？", "Qubic 總市值為何？"]),
         QuestionTopic(
             "circulatingSupplyQus",
@@ -175,25 +205,39 @@ struct QuestionTopic {
             chinese: ["流通量是多少？", "目前有多少 qus 在流通？", "流通供給有多大？"]),
         QuestionTopic(
             "burnedQus",
-            english: ["How much has been burned?", "How many qus were burned so far?", "What is the amount of burned qus?"],
+            english: [
+                "How much has been burned?", "How many qus were burned so far?", "What is the amount of burned qus?",
+            ],
             chinese: ["已銷毀多少？", "到目前為止銷毀了多少 qus？", "銷毀總量是多少？"]),
     ]
     private static let ahead = [
         QuestionTopic(
             "forecastTick1h",
-            english: ["Which tick will it be in an hour?", "Where will the tick be one hour from now?", "What is the forecast of the tick for the next hour?"],
+            english: [
+                "Which tick will it be in an hour?", "Where will the tick be one hour from now?",
+                "What is the forecast of the tick for the next hour?",
+            ],
             chinese: ["一小時後 tick 會到多少？", "預測一小時後的 tick？", "再過一小時會是第幾個 tick？"]),
         QuestionTopic(
             "forecastTickEpochEnd",
-            english: ["At which tick will the epoch end?", "What tick is expected at the end of the epoch?", "How far will the tick get by the epoch's end?"],
+            english: [
+                "At which tick will the epoch end?", "What tick is expected at the end of the epoch?",
+                "How far will the tick get by the epoch's end?",
+            ],
             chinese: ["紀元結束時 tick 會到多少？", "預計本紀元結束在哪個 tick？", "到紀元結束會走到第幾個 tick？"]),
         QuestionTopic(
             "forecastQuality6h",
-            english: ["What will the tick quality be in six hours?", "Where is the quality heading within six hours?", "What is the forecast of the quality?"],
+            english: [
+                "What will the tick quality be in six hours?", "Where is the quality heading within six hours?",
+                "What is the forecast of the quality?",
+            ],
             chinese: ["六小時後的 tick 品質會是多少？", "品質在六小時內會如何變化？", "品質的預測是多少？"]),
         QuestionTopic(
             "forecastPrice24h",
-            english: ["What will the price be tomorrow?", "What is the price forecast for 24 hours?", "Where will the price be in a day?"],
+            english: [
+                "What will the price be tomorrow?", "What is the price forecast for 24 hours?",
+                "Where will the price be in a day?",
+            ],
             chinese: ["明天的價格會是多少？", "二十四小時後的價格預測？", "一天後價格會到哪裡？"]),
     ]
 }

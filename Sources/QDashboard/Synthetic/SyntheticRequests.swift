@@ -142,8 +142,10 @@ public struct SyntheticRequests {
 
     private func lines(_ number: Int, _ drawn: Drawn, _ known: Known, _ segment: Segment) -> (JSONValue, JSONValue) {
         let (moment, language, split) = (drawn.moment, drawn.language, segment.split)
-        var random = SeededRandom(seed: seed, stream: 1000 + UInt64(number) * 3 + UInt64(split == .train ? 0 : split == .test ? 1 : 2))
-        let id = "\(split.rawValue)-\(drawn.task.rawValue)-\(language.rawValue)-"
+        var random = SeededRandom(
+            seed: seed, stream: 1000 + UInt64(number) * 3 + UInt64(split == .train ? 0 : split == .test ? 1 : 2))
+        let id =
+            "\(split.rawValue)-\(drawn.task.rawValue)-\(language.rawValue)-"
             + String(number + 1_000_000).dropFirst()
         let live = segment.observations[moment.observation]
         var data = Observation.members(known.statistics)

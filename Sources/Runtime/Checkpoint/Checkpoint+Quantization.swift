@@ -21,15 +21,16 @@ extension Checkpoint {
 }
 
 extension Checkpoint {
-    /// Copies tokenizer, templates, licence: all of the directory but weights, config.json, and what is hidden or a
-    /// directory itself.
+    /// Copies tokenizer, templates, licence, calibration, and the folder of the model's prompts: all of the directory but
+    /// weights, config.json, what is hidden, and other directories.
     func copyOtherFiles(to target: URL) throws {
         let manager = FileManager.default
         for name in try manager.contentsOfDirectory(atPath: directory.path).sorted() {
             let isWeights = name.hasSuffix(".safetensors") || name.hasSuffix(".safetensors.index.json")
             guard !isWeights, name != "config.json", !name.hasPrefix(".") else { continue }
             let source = directory.appending(path: name)
-            guard (try? source.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory != true else { continue }
+            guard (try? source.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory != true || name == "prompts"
+            else { continue }
             try manager.copyItem(at: source.resolvingSymlinksInPath(), to: target.appending(path: name))
         }
     }

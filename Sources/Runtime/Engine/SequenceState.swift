@@ -160,13 +160,11 @@ struct SequenceState {
 
     private mutating func decideIfWeighed(_ choice: ChoiceSet, _ labels: [[Int32]]) {
         guard weighed.count == labels.count else { return }
-        let top = labelScores.max()!
-        let weights = labelScores.map { exp($0 - top) }
-        let total = weights.reduce(0, +)
-        let best = labelScores.firstIndex(of: top)!
+        let (scores, probabilities) = choice.scoring.weigh(labelScores, tokens: labels.map(\.count))
+        let best = scores.firstIndex(of: scores.max()!)!
         choices.append(
             ChoiceOutcome(
-                name: choice.name, label: choice.labels[best], probabilities: weights.map { $0 / total },
+                name: choice.name, label: choice.labels[best], probabilities: probabilities,
                 logProbabilities: labelScores))
         tokens += labels[best]
         outputTokens += labels[best].count

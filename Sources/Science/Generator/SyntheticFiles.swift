@@ -17,7 +17,7 @@ public struct SyntheticFiles: Sendable {
         to output: URL, overwrite: Bool = false, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
         each: (Segment) throws -> Void = { _ in }, more: (_ folder: URL) throws -> Void = { _ in }
     ) throws {
-        let directory = try AtomicDirectory(url: output, overwrite: overwrite)
+        let directory = try AtomicDirectory(url: output, overwrite: overwrite, marker: "test.labels.jsonl")
         let folder = directory.temporary
         var done = 0
         for split in Segment.Split.allCases {
