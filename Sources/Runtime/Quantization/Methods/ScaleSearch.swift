@@ -80,10 +80,11 @@ struct ScaleSearch {
             let scale = stored(max(-low, high) / (steps / 2))
             return Choice(scale: scale == 0 ? epsilon : scale, zeroPoint: 0)
         }
-        let scale = stored((high - low) / steps)
+        let scale = stored(stored(high - low) / steps)
         guard scale > 0 else { return Choice(scale: epsilon, zeroPoint: 0) }
-        let zero = (Float(scheme.minimum) - low / scale).rounded(.toNearestOrEven)
-        return Choice(scale: scale, zeroPoint: max(Float(scheme.minimum), min(Float(scheme.maximum), zero)))
+        let exact = stored(Float(scheme.minimum) - stored(low / scale))
+        let clamped = max(Float(scheme.minimum), min(Float(scheme.maximum), exact))
+        return Choice(scale: scale, zeroPoint: clamped.rounded(.toNearestOrEven))
     }
 
     private func symmetric(_ group: Group, _ top: Float) -> Choice? {
