@@ -80,10 +80,11 @@ struct ScaleSearch {
             let scale = stored(max(-low, high) / (steps / 2))
             return Choice(scale: scale == 0 ? epsilon : scale, zeroPoint: 0)
         }
-        let scale = stored((high - low) / steps)
+        let scale = stored(stored(high - low) / steps)
         guard scale > 0 else { return Choice(scale: epsilon, zeroPoint: 0) }
-        let zero = (Float(scheme.minimum) - low / scale).rounded(.toNearestOrEven)
-        return Choice(scale: scale, zeroPoint: max(Float(scheme.minimum), min(Float(scheme.maximum), zero)))
+        let exact = stored(Float(scheme.minimum) - stored(low / scale))
+        let clamped = max(Float(scheme.minimum), min(Float(scheme.maximum), exact))
+        return Choice(scale: scale, zeroPoint: clamped.rounded(.toNearestOrEven))
     }
 
     private func symmetric(_ group: Group, _ top: Float) -> Choice? {
@@ -96,6 +97,11 @@ struct ScaleSearch {
             if gain > best.gain { best = (gain, sums.product / sums.squares, range, sign) }
         }
         for range in Self.coarse { for sign: Float in [1, -1] { attempt(range, sign) } }
+        // The largest weight on one end of the integers or the other: what is on a grid already is found again.
+        let half = Float(scheme.maximum - scheme.minimum) / 2
+        for end in [-scheme.minimum, scheme.maximum] {
+            for sign: Float in [1, -1] { attempt(half / Float(end), sign) }
+        }
         let centre = best
         for step: Float in [-0.015, 0.015] { attempt(centre.range + step, centre.sign) }
         return best.gain > 0 ? Choice(scale: stored(best.scale), zeroPoint: 0) : nil
