@@ -78,7 +78,8 @@ struct MethodFlags: ParsableArguments {
     func calibrationSet(_ checkpoint: Checkpoint) throws -> CalibrationSet? {
         guard !calibration.isEmpty else { return nil }
         let texts = CalibrationTexts(
-            model: checkpoint.directory, prompts: URL(fileURLWithPath: prompts), language: Language(rawValue: language)!)
+            model: checkpoint.directory, prompts: URL(fileURLWithPath: prompts), language: Language(rawValue: language)!
+        )
         var options = CalibrationSet.Options()
         options.tokens = calibrationTokens
         options.window = calibrationWindow

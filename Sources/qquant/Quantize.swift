@@ -47,7 +47,8 @@ struct Quantize: ParsableCommand {
     func validate() throws {
         if let threads, threads < 1 { throw ValidationError("--threads: expected at least 1, got \(threads)") }
         guard scheme.target == nil || method.calibration.count > 0 || scheme.hasSensitivities else {
-            throw ValidationError("--target-bpw and --target-size: expected --calibration, or a file for --sensitivities")
+            throw ValidationError(
+                "--target-bpw and --target-size: expected --calibration, or a file for --sensitivities")
         }
         guard !method.needsCalibration || method.calibration.count > 0 else {
             throw ValidationError("--method \(method.method.rawValue): expected --calibration FILE")

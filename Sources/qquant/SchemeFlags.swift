@@ -8,7 +8,10 @@ struct ByteSize: ExpressibleByArgument {
     let bytes: Int
 
     init?(argument: String) {
-        let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("B", 1)]
+        let units = [
+            ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("KB", 1_000), ("MB", 1_000_000),
+            ("GB", 1_000_000_000), ("B", 1),
+        ]
         let unit = units.first { argument.hasSuffix($0.0) } ?? ("", 1)
         guard let value = Double(argument.dropLast(unit.0.count)), value > 0, value * Double(unit.1) < 1e15 else {
             return nil

@@ -38,7 +38,8 @@ import Testing
             let output = folder.appending(path: "q").path
             let outcome = try Tool.qquant(
                 "quantize", model, "--output", output, "--bits", "4", "--group-size", "32", "--method", "gptq",
-                "--calibration", snapshots, "--prompts", prompts, "--calibration-tokens", "1024", "--activations", "int8")
+                "--calibration", snapshots, "--prompts", prompts, "--calibration-tokens", "1024", "--activations",
+                "int8")
             #expect(outcome.status == 0, "\(outcome.errors)")
         }
     }
@@ -57,7 +58,8 @@ import Testing
             // Read where it is there: no calibration is needed any more.
             let second = try Tool.qquant(
                 "quantize", model, "--output", output, "--target-size", "30KB", "--sensitivities", kept.path)
-            #expect(second.status == 1 && second.errors.contains("no choice of schemes is that small"), "\(second.errors)")
+            #expect(
+                second.status == 1 && second.errors.contains("no choice of schemes is that small"), "\(second.errors)")
             let third = try Tool.qquant(
                 "quantize", model, "--output", folder.appending(path: "r").path, "--target-bpw", "6.5",
                 "--sensitivities", kept.path, "--override", "down_proj=int8:g32", "--json")
@@ -70,8 +72,11 @@ import Testing
             let model = try makeModel(in: folder)
             for method in [[], ["--method", "gptq", "--calibration", try makeText(in: folder)]] {
                 let outcome = try Tool.qquant.run(
-                    ["quantize", model, "--output", folder.appending(path: "q").path, "--bits", "4", "--group-size", "32",
-                     "--dry-run", "--json"] + method)
+                    [
+                        "quantize", model, "--output", folder.appending(path: "q").path, "--bits", "4", "--group-size",
+                        "32",
+                        "--dry-run", "--json",
+                    ] + method)
                 let table = try object(outcome.output)
                 #expect(try #require(table["estimated_seconds"] as? Double) > 0)
                 #expect(try #require(table["estimated_memory_bytes"] as? Int) > 0)
@@ -93,15 +98,30 @@ import Testing
             }
             let gptq = ["--bits", "4", "--group-size", "32", "--method", "gptq", "--calibration"]
             let cases: [(arguments: [String], said: String)] = [
-                (["--bits", "4", "--group-size", "128"], "groups of 128 do not divide the columns of 12 layers: model.layers.0.self_attn.q_proj (64)"),
+                (
+                    ["--bits", "4", "--group-size", "128"],
+                    "groups of 128 do not divide the columns of 12 layers: model.layers.0.self_attn.q_proj (64)"
+                ),
                 (gptq + [try write("empty.txt", "")], "the calibration is empty"),
                 (gptq + [try write("short.txt", "A few words.")], "the calibration is too short"),
-                (gptq + [try write("other.jsonl", "{\"tokens\":[\((0..<600).map { "\($0 + 9000)" }.joined(separator: ","))]}\n")],
-                 "the calibration holds tokens of another model"),
-                (gptq + [try write("lines.jsonl", "{\"text\":\"a\"}\n{\"words\":1}\n")], "lines.jsonl:2: the line has no text, tokens or messages"),
+                (
+                    gptq + [
+                        try write(
+                            "other.jsonl", "{\"tokens\":[\((0..<600).map { "\($0 + 9000)" }.joined(separator: ","))]}\n"
+                        )
+                    ],
+                    "the calibration holds tokens of another model"
+                ),
+                (
+                    gptq + [try write("lines.jsonl", "{\"text\":\"a\"}\n{\"words\":1}\n")],
+                    "lines.jsonl:2: the line has no text, tokens or messages"
+                ),
                 (gptq + [folder.appending(path: "missing.txt").path], "cannot be read"),
                 (["--bits", "4", "--group-size", "32", "--override", "nothing=int8:g32"], "it matches no module"),
-                (["--bits", "4", "--group-size", "32", "--override", "up_proj=int8:g32"], "layers that are computed together"),
+                (
+                    ["--bits", "4", "--group-size", "32", "--override", "up_proj=int8:g32"],
+                    "layers that are computed together"
+                ),
             ]
             let before = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
             for (arguments, said) in cases {

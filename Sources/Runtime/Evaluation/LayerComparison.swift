@@ -37,7 +37,8 @@ public struct LayerComparison: Sendable, Equatable {
                 let scheme = try quantization?.scheme(for: layer.module)
                 return LayerComparison(
                     module: layer.module, scheme: try scheme?.label ?? candidate.info(layer.weight).dtype.rawValue,
-                    decibels: try signalToNoise(layer, reference, candidate, scheme, ratio).decibels, outputError: error)
+                    decibels: try signalToNoise(layer, reference, candidate, scheme, ratio).decibels, outputError: error
+                )
             }
         }
     }

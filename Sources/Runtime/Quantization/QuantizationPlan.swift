@@ -39,7 +39,8 @@ public struct QuantizationPlan: Sendable, Equatable {
 
     /// The modules that an override finds, and what they get; nil keeps a module as it is.
     /// - Throws: as `override`.
-    public static func overridden(_ model: ModelConfiguration, _ text: String) throws -> [(String, QuantizationScheme?)] {
+    public static func overridden(_ model: ModelConfiguration, _ text: String) throws -> [(String, QuantizationScheme?)]
+    {
         try matches(text, QuantizationPlan(model).modules)
     }
 
@@ -55,7 +56,8 @@ public struct QuantizationPlan: Sendable, Equatable {
         guard name == "keep" || scheme != nil else {
             throw QuantizationError.override(
                 text: text, problem: "the scheme is unknown",
-                expected: "int4 or int8, then :g32, :g64, :g128 or :channel, then maybe :asymmetric; or keep", got: name)
+                expected: "int4 or int8, then :g32, :g64, :g128 or :channel, then maybe :asymmetric; or keep", got: name
+            )
         }
         // Found anywhere in the name, as people write them.
         let pattern = ModulePattern(text: "re:.*?(?:\(text[..<cut]))")

@@ -24,7 +24,8 @@ import Testing
     }
 
     /// Mean over layers of the outputs' relative error, on the calibration text, by the weights alone.
-    private func error(_ checkpoint: Checkpoint, _ recipe: QuantizationRecipe, in directory: URL) async throws -> Double {
+    private func error(_ checkpoint: Checkpoint, _ recipe: QuantizationRecipe, in directory: URL) async throws -> Double
+    {
         let output = directory.appending(path: recipe.label + "-\(recipe.compensation)-\(recipe.quantizesActivations)")
         _ = try ModelQuantizer(checkpoint, recipe: recipe).write(to: output)
         let candidate = try Checkpoint(directory: output)
@@ -198,7 +199,8 @@ import Testing
         for entry in found.entries {
             let choices = entry.choices
             #expect(choices.allSatisfy { $0.divergence > 0 && $0.divergence.isFinite }, "\(entry.modules)")
-            let coarse = choices.first { $0.scheme.bits == 4 }!, fine = choices.last { $0.scheme.bits == 8 }!
+            let coarse = choices.first { $0.scheme.bits == 4 }!
+            let fine = choices.last { $0.scheme.bits == 8 }!
             #expect(fine.divergence < coarse.divergence / 20, "\(entry.modules): \(choices)")
         }
         let (plan, _) = try Budget.plan(checkpoint, found, limit: .bitsPerWeight(6.5))

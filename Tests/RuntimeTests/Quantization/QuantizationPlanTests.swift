@@ -27,7 +27,8 @@ import Testing
             wording { try plan.override("dwon_proj=int8:g32") }
                 == "--override dwon_proj=int8:g32: it matches no module; expected a name such as model.layers.0.self_attn.q_proj"
         )
-        #expect(wording { try plan.override("down_proj") }?.contains("it has no scheme; expected REGEX=int8:g32") == true)
+        #expect(
+            wording { try plan.override("down_proj") }?.contains("it has no scheme; expected REGEX=int8:g32") == true)
         #expect(wording { try plan.override("down_proj=int3") }?.contains("the scheme is unknown") == true)
         #expect(wording { try plan.override("(=int8:g32") }?.contains("cannot be used") == true)
     }
@@ -76,8 +77,10 @@ import Testing
     private func sensitivities(_ checkpoint: Checkpoint, digest: String? = nil) throws -> Sensitivities {
         let model = checkpoint.configuration
         let sets: [JSONValue] = (0..<model.layers).flatMap { layer in
-            [["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], ["self_attn.o_proj"],
-             ["mlp.gate_proj", "mlp.up_proj"], ["mlp.down_proj"]].map { names -> JSONValue in
+            [
+                ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], ["self_attn.o_proj"],
+                ["mlp.gate_proj", "mlp.up_proj"], ["mlp.down_proj"],
+            ].map { names -> JSONValue in
                 let kl = layer == 0 ? 0.5 : 0.01
                 return [
                     "modules": .array(names.map { .string("model.layers.\(layer).\($0)") }),
@@ -129,7 +132,9 @@ import Testing
 
     @Test func overridesBindABudget() throws {
         let checkpoint = try model()
-        let fixed: [String: QuantizationScheme?] = ["model.layers.0.mlp.down_proj": int8, "model.layers.1.self_attn.o_proj": nil]
+        let fixed: [String: QuantizationScheme?] = [
+            "model.layers.0.mlp.down_proj": int8, "model.layers.1.self_attn.o_proj": nil,
+        ]
         let (plan, _) = try Budget.plan(checkpoint, sensitivities(checkpoint), limit: .bytes(1 << 30), fixed: fixed)
         #expect(plan["model.layers.0.mlp.down_proj"] == int8)
         #expect(plan["model.layers.1.self_attn.o_proj"] == nil)

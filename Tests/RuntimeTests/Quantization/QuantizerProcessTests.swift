@@ -111,7 +111,8 @@ import Testing
             let before = try done.map { name -> Date in
                 let folder = try #require(try files(directory).first { $0.hasSuffix(".layers") })
                 let url = directory.appending(path: folder).appending(path: name)
-                return try #require(try url.resourceValues(forKeys: [.contentModificationDateKey]).contentModificationDate)
+                return try #require(
+                    try url.resourceValues(forKeys: [.contentModificationDateKey]).contentModificationDate)
             }
             #expect(before.count == done.count)
             let resumed = try Child.run(command("q"))

@@ -53,7 +53,9 @@ public struct Budget: Sendable {
             var hull: [Step] = []
             for step in steps {
                 if let last = hull.last, step.divergence >= last.divergence { continue }
-                while hull.count >= 2, slope(hull[hull.count - 1], step) >= slope(hull[hull.count - 2], hull[hull.count - 1]) {
+                while hull.count >= 2,
+                    slope(hull[hull.count - 1], step) >= slope(hull[hull.count - 2], hull[hull.count - 1])
+                {
                     hull.removeLast()
                 }
                 hull.append(step)
@@ -74,7 +76,8 @@ public struct Budget: Sendable {
             func shown(_ bytes: Int) -> String {
                 switch limit {
                 case .bytes: "\(bytes) bytes"
-                case .bitsPerWeight: "\((Double(bytes) * 8 / Double(parameters) * 1000).rounded(.up) / 1000) bits per weight"
+                case .bitsPerWeight:
+                    "\((Double(bytes) * 8 / Double(parameters) * 1000).rounded(.up) / 1000) bits per weight"
                 }
             }
             throw QuantizationError.budget(

@@ -153,7 +153,8 @@ struct SetProbe {
     ) throws -> PackedWeight {
         guard case .dense(let dense) = linear.weights else { preconditionFailure("full weights") }
         let context = LayerContext(
-            module: layer.module, rows: layer.rows, columns: layer.columns, dtype: try checkpoint.info(layer.weight).dtype,
+            module: layer.module, rows: layer.rows, columns: layer.columns,
+            dtype: try checkpoint.info(layer.weight).dtype,
             scheme: scheme)
         let method = SearchedScale(importance: [layer.module: moments.diagonal])
         return PackedWeight(

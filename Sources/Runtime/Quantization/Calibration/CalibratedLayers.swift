@@ -128,7 +128,8 @@ final class CalibratedLayers {
     private static func quality(
         _ packed: PackedWeight, _ plan: ModelQuantizer.Plan, _ exact: DecoderLayer, _ layers: [LinearLayer]
     ) throws -> SignalToNoise {
-        guard let place = layers.firstIndex(of: plan.layer), case .dense(let dense) = exact.linears[place].weights else {
+        guard let place = layers.firstIndex(of: plan.layer), case .dense(let dense) = exact.linears[place].weights
+        else {
             preconditionFailure("full weights")
         }
         var (signal, noise) = (0.0, 0.0)

@@ -183,7 +183,8 @@ func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Fl
     var sums = SIMD8<Float>.zero
     var i = 0
     while i + 8 <= count {
-        sums += UnsafeRawPointer(x + i).loadUnaligned(as: SIMD8<Float>.self)
+        sums +=
+            UnsafeRawPointer(x + i).loadUnaligned(as: SIMD8<Float>.self)
             * UnsafeRawPointer(y + i).loadUnaligned(as: SIMD8<Float>.self)
         i += 8
     }
