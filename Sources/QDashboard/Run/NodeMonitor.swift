@@ -81,7 +81,7 @@ final class NodeMonitor: Sendable {
     }
 
     private static func sample(
-        _ node: String, _ elapsed: Double, _ readings: NodeReadings, _ usage: [StageUsage]
+        _ node: String, _ elapsed: Double, _ readings: NodeReadings, _ usage: [Runtime.StageUsage]
     ) -> NodeSample {
         let shares = usage.compactMap(\.utilization)
         return NodeSample(
@@ -92,7 +92,7 @@ final class NodeMonitor: Sendable {
             networkReceivedBytes: readings.networkReceivedBytes, networkSentBytes: readings.networkSentBytes)
     }
 
-    private static func sample(_ node: String, _ elapsed: Double, _ usage: StageUsage) -> StageSample {
+    private static func sample(_ node: String, _ elapsed: Double, _ usage: Runtime.StageUsage) -> StageSample {
         StageSample(
             node: node, stage: usage.stage, elapsedMs: elapsed, batches: usage.batches, busySeconds: usage.busySeconds,
             bubbleSeconds: usage.bubbleSeconds, hopSeconds: usage.hopSeconds, bytesSent: usage.bytesSent,
