@@ -78,9 +78,15 @@ public struct GroundedAnswering: Sendable {
     ) -> (program: [ProgramStep], keeps: (choices: Int, texts: Int))? {
         let bad = first.texts.firstIndex { !NumberGrounding.ungrounded(in: $0.text, facts: shown).isEmpty }
         guard let bad else { return nil }
+        // The prompt's language, by which only the words for thousands and millions are chosen.
+        let isChinese =
+            program.reduce(0) { sum, step in
+                guard case .text(let text) = step else { return sum }
+                return sum + text.unicodeScalars.count { (0x4E00...0x9FFF).contains($0.value) }
+            } >= 30
         let values = Set(shown.map { abs($0.value) })
         let numbers = NumberSpellings(
-            values.flatMap { NumberWording.spellings(of: $0) }.sorted() + Self.padded(values),
+            values.flatMap { NumberWording.spellings(of: $0, inChinese: isChinese) }.sorted() + Self.padded(values),
             scales: NumberGrounding.scaleWords)
         var steps: [ProgramStep] = []
         var choices = 0

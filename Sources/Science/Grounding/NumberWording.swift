@@ -3,7 +3,8 @@ import Foundation
 /// The ways in which a fact may be written in digits: what a text is held to whose numbers did not bear checking.
 public enum NumberWording {
     /// Each of them passes `GroundingFact.bears` for the fact itself.
-    public static func spellings(of value: Double) -> Set<String> {
+    /// - Parameter inChinese: whether scale words are Chinese or English ones; nil takes both.
+    public static func spellings(of value: Double, inChinese: Bool? = nil) -> Set<String> {
         guard value.isFinite else { return [] }
         let value = abs(value)
         var texts: Set<String> = []
@@ -20,6 +21,8 @@ public enum NumberWording {
                 let unit = pow(10, -Double(decimals))
                 for said in [(value / factor / unit).rounded(), (value / factor / unit).rounded(.down)] {
                     let text = String(format: "%.\(decimals)f", said * unit)
+                    if decimals > 0, text.hasSuffix("0") { continue }
+                    let words = words.filter { inChinese == nil || inChinese != $0.utf8.allSatisfy { $0 < 0x80 } }
                     texts.formUnion(words.flatMap { ["\(text)\($0)", "\(text) \($0)"] })
                 }
             }
