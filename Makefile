@@ -6,9 +6,11 @@ OUTPUT  ?= $(MODEL)-int$(BITS)
 STAGES  ?= 3
 RUN     ?= Reports/demo
 BIN     := .build/release
+# The pipeline over several processes, by Open MPI. TRAITS= builds without it.
+TRAITS  ?= --traits MPI
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build model quantize infer bench demo test test-arm64 parity interop engine peers quantization-report shape-model synthetic lint format clean
+.PHONY: help setup build plain model quantize infer bench demo test test-arm64 parity interop engine peers quantization-report shape-model synthetic lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +19,10 @@ setup: ## Install the Debian packages that build and tests need
 	@scripts/setup.sh
 
 build: setup ## Build the three tools (release)
-	swift build -c release
+	swift build -c release $(TRAITS)
+
+plain: ## Prove that the package builds without MPI: nothing of it is found, and --transport mpi is refused in words
+	@scripts/plain-build.sh
 
 model: build ## Fetch SmolLM2-135M-Instruct and import it
 	@scripts/get-model.sh
@@ -38,8 +43,8 @@ demo: infer bench ## All of it: set up, build, fetch, quantize, answer, measure,
 	@echo "demo: open $(RUN)/report.html"
 
 test: setup ## Build and run all tests (release: the kernels need the optimiser)
-	swift build -c release --build-tests
-	swift test -c release --skip-build
+	swift build -c release --build-tests $(TRAITS)
+	swift test -c release --skip-build $(TRAITS)
 
 PARITY_PYTHON := .cache/parity/bin/python
 PARITY := $(PARITY_PYTHON) Tests/Parity

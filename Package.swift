@@ -13,6 +13,9 @@ let package = Package(
         .executable(name: "qbench", targets: ["qbench"]),
         .library(name: "Runtime", targets: ["Runtime"]),
     ],
+    traits: [
+        .trait(name: "MPI", description: "Pipelines over several processes and machines, by Open MPI (libopenmpi-dev)")
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -30,10 +33,21 @@ let package = Package(
             name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+        // MPI, with the trait of that name only: without it CMPI is empty.
+        .systemLibrary(
+            name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .target(
+            name: "CMPI",
+            dependencies: [.target(name: "COpenMPI", condition: .when(traits: ["MPI"]))],
+            cSettings: [.define("QUBIC_MPI", .when(traits: ["MPI"]))]),
+
         // Libraries. Arrows point one way: tools → QDashboard → Reporting → Runtime → CKernels.
         .target(
             name: "Runtime",
-            dependencies: ["CKernels", "COpenBLAS", "CHDF5", "CPCRE2", crypto]),
+            dependencies: [
+                "CKernels", "COpenBLAS", "CHDF5", "CPCRE2", crypto,
+                .target(name: "CMPI", condition: .when(traits: ["MPI"])),
+            ]),
         .target(name: "Science", dependencies: ["Runtime"]),
         .target(
             name: "Reporting",

@@ -60,7 +60,7 @@ public struct SnapshotBenchmark: Sendable {
         let run = SnapshotRun(engine: runner, prompt: prompt, modelDigest: digest, nodeID: "qubic-node-001")
         if warmup > 0 {
             var first = requests.prefix(warmup).makeIterator()
-            try run.run(inFlight: warmup, next: { first.next() }, finished: { _ in })
+            try run.run(inFlight: warmup, next: { _ in first.next() }, finished: { _ in })
             runner.resetUsage()
         }
         let noise = MachineNoise.measure()
@@ -68,14 +68,16 @@ public struct SnapshotBenchmark: Sendable {
         let startedAt = Date()
         let arrivals = load.arrivals(requests)
         let answered = arrivals.answered
-        try run.run(inFlight: load.inFlight(of: requests.count), traced: trace != nil, next: arrivals.next) { outcome in
-            progress(
-                outcomes.withLock {
-                    $0.append(outcome)
-                    return $0.count
-                })
-            answered()
-        }
+        try run.run(
+            inFlight: load.inFlight(of: requests.count), traced: trace != nil, next: { _ in arrivals.next() },
+            finished: { outcome in
+                progress(
+                    outcomes.withLock {
+                        $0.append(outcome)
+                        return $0.count
+                    })
+                answered()
+            })
         let wallSeconds = Date().timeIntervalSince(startedAt)
         return Measured(
             checkpoint: checkpoint, modelDigest: digest, kernelSet: runner.kernelSet,

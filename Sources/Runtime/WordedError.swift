@@ -13,7 +13,7 @@ extension WordedError {
 }
 
 /// The parts of an error message, in the order in which they are printed.
-public struct Wording: Sendable, Equatable, CustomStringConvertible {
+public struct Wording: Sendable, Equatable, Codable, CustomStringConvertible {
     /// Where it happened: a file, a line, a tensor, a flag.
     public var place: String
     /// What is wrong there.

@@ -3,7 +3,7 @@ import Foundation
 import Runtime
 import ToolSupport
 
-struct Generate: AsyncParsableCommand {
+struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Continue one prompt.",
         discussion: """
@@ -72,6 +72,7 @@ struct Generate: AsyncParsableCommand {
     @Flag(help: "Print JSON: prompt_tokens, tokens, text, logprobs, timings_ms.")
     var json = false
 
+    @OptionGroup var jobFlags: JobFlags
     @OptionGroup var engine: EngineFlags
 
     func validate() throws {
@@ -81,49 +82,71 @@ struct Generate: AsyncParsableCommand {
         guard maxTokens >= 1 else { throw ValidationError("--max-tokens: expected at least 1, got \(maxTokens)") }
         guard jsonSchema == nil || stop.isEmpty else { throw ValidationError("--json-schema takes no --stop") }
         guard logprobs == nil || json else { throw ValidationError("--logprobs needs --json") }
+        guard trace == nil || jobFlags.transport == .threads else {
+            throw ValidationError("--trace needs --transport threads")
+        }
         guard !chat || prompt != nil else { throw ValidationError("--chat needs --prompt") }
     }
 
-    func run() async throws {
-        try await reportingErrorsAsync {
-            let directory = URL(fileURLWithPath: model)
-            let checkpoint = try Checkpoint(directory: directory)
-            let tokenizer = try Tokenizer(directory: directory)
-            let tokens = try tokenize(tokenizer, directory)
-            let writer = try trace.map {
-                try Trace(
-                    url: URL(fileURLWithPath: $0), level: traceLevel, model: checkpoint.configuration,
-                    attributes: ["model": directory.lastPathComponent, "model_digest": try checkpoint.digest()],
-                    force: force)
-            }
-            let runner = try Engine(checkpoint, tokenizer: tokenizer, options: engine.options, trace: writer)
-            defer { runner.stop() }
-            let step: ProgramStep
-            if let jsonSchema {
-                let data = try Data(contentsOf: URL(fileURLWithPath: jsonSchema))
-                let schema = try JSONSchema(parsing: data, place: jsonSchema)
-                step = .json(name: "text", schema: schema, maxTokens: maxTokens)
-            } else {
-                step = .generate(name: "text", maxTokens: maxTokens, stop: stop)
-            }
-            var request = Request(
-                id: "prompt", program: [.tokens(tokens), step],
-                sampling: Sampling(
-                    temperature: temperature, topK: topK, topP: topP, minP: minP,
-                    repetitionPenalty: repetitionPenalty, seed: seed),
-                traced: trace != nil)
-            request.logProbabilities = logprobs
-            let completion = try await runner.run(request)
-            try writer?.finish()
-            let text = completion.texts[0]
-            if json {
-                print(
-                    try GenerateOutput(prompt: tokens, text: text, timings: completion.timings, tokenizer: tokenizer)
-                        .json())
-            } else {
-                print(text.text)
+    func run() throws {
+        let directory = URL(fileURLWithPath: model)
+        guard jobFlags.transport == .mpi else {
+            return try reportingErrors {
+                let checkpoint = try Checkpoint(directory: directory)
+                let tokenizer = try Tokenizer(directory: directory)
+                let request = try request(tokenizer, directory)
+                let writer = try trace.map {
+                    try Trace(
+                        url: URL(fileURLWithPath: $0), level: traceLevel, model: checkpoint.configuration,
+                        attributes: ["model": directory.lastPathComponent, "model_digest": try checkpoint.digest()],
+                        force: force)
+                }
+                let runner = try Engine(checkpoint, tokenizer: tokenizer, options: engine.options, trace: writer)
+                defer { runner.stop() }
+                let completion = try runner.answer(request)
+                try writer?.finish()
+                try show(completion, tokenizer)
             }
         }
+        try inJob(jobFlags, stages: engine.stages) { job in
+            let work = JobWork(
+                try Checkpoint(directory: directory), options: engine.options, format: jobFlags.wire)
+            guard job.place.rank == 0 else {
+                return try job.assist(work) { try Tokenizer(directory: directory) }
+            }
+            let tokenizer = try Tokenizer(directory: directory)
+            let request = try request(tokenizer, directory)
+            let (runner, _) = try job.lead(work, tokenizer: tokenizer)
+            defer { runner.stop() }
+            try show(try runner.answer(request), tokenizer)
+        }
+    }
+
+    private func request(_ tokenizer: Tokenizer, _ directory: URL) throws -> Request {
+        let step: ProgramStep
+        if let jsonSchema {
+            let data = try Data(contentsOf: URL(fileURLWithPath: jsonSchema))
+            let schema = try JSONSchema(parsing: data, place: jsonSchema)
+            step = .json(name: "text", schema: schema, maxTokens: maxTokens)
+        } else {
+            step = .generate(name: "text", maxTokens: maxTokens, stop: stop)
+        }
+        var request = Request(
+            id: "prompt", program: [.tokens(try tokenize(tokenizer, directory)), step],
+            sampling: Sampling(
+                temperature: temperature, topK: topK, topP: topP, minP: minP,
+                repetitionPenalty: repetitionPenalty, seed: seed),
+            traced: trace != nil)
+        request.logProbabilities = logprobs
+        return request
+    }
+
+    private func show(_ completion: Completion, _ tokenizer: Tokenizer) throws {
+        let text = completion.texts[0]
+        guard json else { return print(text.text) }
+        let prompt = Array(completion.tokens.prefix(completion.promptTokens))
+        print(
+            try GenerateOutput(prompt: prompt, text: text, timings: completion.timings, tokenizer: tokenizer).json())
     }
 
     private func tokenize(_ tokenizer: Tokenizer, _ directory: URL) throws -> [Int32] {
@@ -140,73 +163,5 @@ struct Generate: AsyncParsableCommand {
         var messages = system.map { [ChatMessage(role: "system", content: $0)] } ?? []
         messages.append(ChatMessage(role: "user", content: prompt!))
         return tokenizer.encode(try template.render(messages, addGenerationPrompt: true), addSpecialTokens: false)
-    }
-}
-
-/// What `generate --json` prints.
-private struct GenerateOutput: Encodable {
-    let promptTokens: [Int32]
-    let tokens: [Int32]
-    let text: String
-    let finishReason: String
-    let logprobs: [TokenLine]?
-    /// Tokens guessed by prompt lookup, and those of them that were right.
-    let drafted, accepted: Int
-    let timings: [String: Double]
-
-    /// A token with its log-probability, and the likeliest ones in its place; names as in OpenAI's API.
-    struct TokenLine: Encodable {
-        struct Alternative: Encodable {
-            let id: Int32
-            let token: String
-            let logprob: Double
-        }
-
-        let id: Int32
-        let token: String
-        let logprob: Double
-        let top: [Alternative]
-
-        enum CodingKeys: String, CodingKey {
-            case id, token, logprob
-            case top = "top_logprobs"
-        }
-    }
-
-    enum CodingKeys: String, CodingKey {
-        case promptTokens = "prompt_tokens"
-        case tokens, text, logprobs
-        case drafted = "drafted_tokens"
-        case accepted = "accepted_tokens"
-        case finishReason = "finish_reason"
-        case timings = "timings_ms"
-    }
-
-    init(prompt: [Int32], text: GeneratedText, timings: RequestTimings, tokenizer: Tokenizer) {
-        promptTokens = prompt
-        tokens = text.tokens
-        self.text = text.text
-        finishReason = text.finishReason.rawValue
-        func spelling(_ token: Int32) -> String { tokenizer.decode([token], skipSpecialTokens: false) }
-        let lines = text.logProbabilities.map { picked in
-            TokenLine(
-                id: picked.token, token: spelling(picked.token), logprob: picked.logProbability ?? 0,
-                top: picked.alternatives.map {
-                    TokenLine.Alternative(id: $0.token, token: spelling($0.token), logprob: $0.logProbability)
-                })
-        }
-        logprobs = lines.isEmpty ? nil : lines
-        drafted = timings.draftedTokens
-        accepted = timings.acceptedTokens
-        self.timings = [
-            "queue": timings.queue, "prefill": timings.prefill, "decode": timings.decode, "total": timings.total,
-            "ttft": timings.timeToFirstToken,
-        ].mapValues { ($0 * 1e6).rounded() / 1e3 }
-    }
-
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 }

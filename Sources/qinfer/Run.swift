@@ -18,6 +18,8 @@ struct Run: ParsableCommand {
                 --output Reports/run
               qinfer run models/SmolLM2 --snapshots Datasets/recorded/*.jsonl \\
                 --output Reports/run --stages 3 --resume
+
+            Over several machines: mpirun -np 3 qinfer run … --transport mpi.
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")
@@ -74,6 +76,7 @@ struct Run: ParsableCommand {
     @Flag(help: "Replace an earlier run.")
     var force = false
 
+    @OptionGroup var jobFlags: JobFlags
     @OptionGroup var engine: EngineFlags
 
     func validate() throws {
@@ -90,6 +93,9 @@ struct Run: ParsableCommand {
         guard (0...1).contains(consensusThreshold) else {
             throw ValidationError("--consensus-threshold: expected 0 to 1, got \(consensusThreshold)")
         }
+        if jobFlags.transport == .mpi, count != nil || trace != nil {
+            throw ValidationError("--transport mpi takes neither --trace nor a vote: use threads")
+        }
         if count != nil && trace != nil { throw ValidationError("--trace takes one run, not several replicas") }
         if resume && force { throw ValidationError("give either --resume or --force") }
         if resume && trace != nil {
@@ -98,39 +104,28 @@ struct Run: ParsableCommand {
     }
 
     func run() throws {
-        let counts = try reportingErrors { try replicas.isEmpty ? answerOnce() : answerByConsensus() }
+        guard let counts = try answers() else { return }
         if counts.rejected > 0 { throw ExitCode.doneWithRejections }
+    }
+
+    /// Nil on ranks that only compute.
+    private func answers() throws -> RunOutput.Counts? {
+        guard jobFlags.transport == .mpi else {
+            return try reportingErrors { try replicas.isEmpty ? answerOnce() : answerByConsensus() }
+        }
+        let counts = try answerInJob(model: model!, output: URL(fileURLWithPath: output))
+        if let counts { tell(counts) }
+        return counts
     }
 
     private func answerOnce() throws -> RunOutput.Counts {
         let counts = try answerAll(model: model!, output: URL(fileURLWithPath: output), node: nodeID, key: signingKey)
+        tell(counts)
+        return counts
+    }
+
+    private func tell(_ counts: RunOutput.Counts) {
         note("\(counts.answers) answered, \(counts.rejected) rejected: \(output)/results.jsonl")
-        return counts
-    }
-
-    /// The models of the replicas; empty without a vote.
-    private var replicas: [String] {
-        consensusModels.isEmpty ? consensus.map { Array(repeating: model!, count: $0) } ?? [] : consensusModels
-    }
-
-    /// One replica after the other, so that only one model is in memory.
-    private func answerByConsensus() throws -> RunOutput.Counts {
-        let folder = URL(fileURLWithPath: output)
-        var counts = RunOutput.Counts()
-        var nodes: [(node: String, folder: URL)] = []
-        for (index, model) in replicas.enumerated() {
-            let name = "\(nodeID)-\(index + 1)"
-            nodes.append((name, folder.appending(path: "replica-\(index + 1)")))
-            let own = try answerAll(
-                model: model, output: nodes[index].folder, node: name, key: signingKey.map { "\($0)-\(index + 1)" })
-            note("\(name): \(own.answers) answered, \(own.rejected) rejected")
-            counts.rejected = max(counts.rejected, own.rejected)
-        }
-        let summary = try ConsensusRun.write(nodes, threshold: consensusThreshold, to: folder)
-        note(
-            "\(summary.reached) of \(summary.requests) by consensus, \(summary.unanimous) unanimously: "
-                + "\(output)/consensus.jsonl")
-        return counts
     }
 }
 

@@ -8,9 +8,12 @@ public struct AnswerConfiguration: Sendable, Equatable {
 
     public static func == (a: Self, b: Self) -> Bool { a.json == b.json }
 
-    /// - Parameter model: the checkpoint's directory, for its tokenizer and chat template.
+    /// - Parameters:
+    ///   - model: the checkpoint's directory, for its tokenizer and chat template.
+    ///   - wire: how hidden states were rounded between processes; nil where they were not.
     public init(
-        modelDigest: String, prompt: PreparedPrompt, model: URL, nodeID: String, options: EngineOptions, task: String
+        modelDigest: String, prompt: PreparedPrompt, model: URL, nodeID: String, options: EngineOptions, task: String,
+        wire: String? = nil
     ) {
         var members = [
             ("model", modelDigest), ("prompt", prompt.prompt.digest), ("node", nodeID), ("task", task),
@@ -18,6 +21,7 @@ public struct AnswerConfiguration: Sendable, Equatable {
             ("precision", options.precision.rawValue), ("key and value precision", options.cachePrecision.rawValue),
             ("context", options.context.map(String.init) ?? "the model's"),
         ]
+        if let wire { members.append(("wire", wire)) }
         if let tokenizer = try? Data(contentsOf: model.appending(path: "tokenizer.json"), options: .mappedIfSafe) {
             members.append(("tokenizer", Digest.hex(tokenizer)))
         }

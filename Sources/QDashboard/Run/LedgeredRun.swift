@@ -5,13 +5,16 @@ import Runtime
 public struct LedgeredRun: Sendable {
     public let run: SnapshotRun
     public let ledger: RunLedger
-    /// Requests handed to the engine at once.
+    /// Requests handed to each node at once.
     public let inFlight: Int
+    private let observed: NodeMonitor.Observed
 
-    public init(run: SnapshotRun, ledger: RunLedger, inFlight: Int) {
+    /// - Parameter job: where the nodes are processes of one.
+    public init(run: SnapshotRun, ledger: RunLedger, inFlight: Int, engine: Engine, node: String, job: Job? = nil) {
         self.run = run
         self.ledger = ledger
         self.inFlight = inFlight
+        observed = NodeMonitor.Observed(node: node, engine: engine, job: job)
     }
 
     /// - Parameter progress: called with the counts so far, on a thread of the ledger's.
@@ -21,10 +24,10 @@ public struct LedgeredRun: Sendable {
         progress: @escaping @Sendable (RunOutput.Counts) -> Void = { _ in }
     ) throws -> RunOutput.Counts {
         let ledger = ledger
-        let monitor = NodeMonitor(ledger: ledger, engine: run.engine, node: run.nodeID)
+        let monitor = NodeMonitor(ledger: ledger, observed)
         do {
             var suspects: [AnalysisRequest] = []
-            try run.run(inFlight: inFlight, traced: traced) {
+            try run.run(inFlight: inFlight, traced: traced) { node in
                 while let item = try reader.next() {
                     switch item {
                     case .rejected(let record): try ledger.files.reject(record, before: reader.accepted)
@@ -37,7 +40,7 @@ public struct LedgeredRun: Sendable {
                             let reason = "quarantined: the process died \(deaths) times while it worked on this"
                             try ledger.reject(request, reason: reason)
                         case .unknown:
-                            try ledger.begin(request, alone: false)
+                            try ledger.begin(request, on: node, alone: false)
                             return request
                         }
                     }
@@ -47,9 +50,9 @@ public struct LedgeredRun: Sendable {
                 ledger.end($0, committed: progress)
             }
             var rest = suspects.makeIterator()
-            try run.run(inFlight: 1, traced: traced) {
+            try run.run(inFlight: 1, on: run.nodes.prefix(1), traced: traced) { node in
                 guard let request = rest.next() else { return nil }
-                try ledger.begin(request, alone: true)
+                try ledger.begin(request, on: node, alone: true)
                 return request
             } finished: {
                 ledger.end($0, committed: progress)
@@ -61,7 +64,8 @@ public struct LedgeredRun: Sendable {
             return counts
         } catch {
             try? monitor.stop()  // What ended the run is the error to report.
-            ledger.abandon()
+            // A process that was lost at work is as this one's own death: what was in hand is suspect.
+            ledger.abandon(suspecting: (error as? JobError)?.lostAtWork == true)
             throw error
         }
     }

@@ -3,23 +3,31 @@ import Reporting
 import Runtime
 import Synchronization
 
-/// Reads the node's state once a second into the run store, and at the end writes metrics.prom.
+/// Reads the state of the run's processes once a second into the run store, and at the end writes metrics.prom.
 final class NodeMonitor: Sendable {
     static let fileName = "metrics.prom"
 
+    /// What is looked at: this process, and the others of its job.
+    struct Observed: Sendable {
+        let node: String
+        let engine: Engine
+        let job: Job?
+
+        /// A process by name: the node's, with its rank where there are several.
+        func name(_ rank: Int) -> String { job == nil ? node : "\(node)/rank-\(rank)" }
+    }
+
     private let ledger: RunLedger
-    private let engine: Engine
-    private let node: String
+    private let observed: Observed
     private let began = ProcessInfo.processInfo.systemUptime
     private let first = NodeReadings()
     private let stopping = DispatchSemaphore(value: 0)
     private let ended = DispatchGroup()
     private let failure = Mutex<(any Error)?>(nil)
 
-    init(ledger: RunLedger, engine: Engine, node: String) {
+    init(ledger: RunLedger, _ observed: Observed) {
         self.ledger = ledger
-        self.engine = engine
-        self.node = node
+        self.observed = observed
         ended.enter()
         let thread = Thread { [self] in
             while stopping.wait(timeout: .now() + 1) == .timedOut {
@@ -41,94 +49,46 @@ final class NodeMonitor: Sendable {
         stopping.signal()
         ended.wait()
         if let error = failure.withLock({ $0 }) { throw error }
-        let (sample, stages) = try record()
-        let text = PrometheusText(sample, stages, ledger.currentTally).text
+        observed.job?.refreshReports()
+        let (samples, stages) = try record()
+        let text = PrometheusText(samples, stages, ledger.currentTally, node: observed.node).text
         try AtomicFile.write(text, to: ledger.files.directory.appending(path: Self.fileName))
     }
 
-    private func record() throws -> (NodeSample, [StageSample]) {
-        let now = NodeReadings()
+    private func record() throws -> ([NodeSample], [StageSample]) {
         let elapsed = (ProcessInfo.processInfo.systemUptime - began) * 1e3
-        let usage = engine.usage
         let tally = ledger.currentTally
+        let own = observed.engine.ownUsage
+        let name = observed.name(0)
+        var first = Self.sample(name, elapsed, NodeReadings().since(first), own)
+        (first.queueLength, first.tokens) = (tally.waiting, tally.tokens)
+        var samples = [first]
+        var stages = own.map { Self.sample(name, elapsed, $0) }
+        for report in observed.job?.reports ?? [] {
+            let name = observed.name(report.rank)
+            samples.append(Self.sample(name, elapsed, report.readings, report.stages))
+            stages += report.stages.map { Self.sample(name, elapsed, $0) }
+        }
+        try ledger.store.record(samples, stages: stages, of: ledger.run)
+        return (samples, stages)
+    }
+
+    private static func sample(
+        _ node: String, _ elapsed: Double, _ readings: NodeReadings, _ usage: [Runtime.StageUsage]
+    ) -> NodeSample {
         let shares = usage.compactMap(\.utilization)
-        func since(_ value: Int?, _ start: Int?) -> Int? { value.flatMap { value in start.map { value - $0 } } }
-        let sample = NodeSample(
+        return NodeSample(
             node: node, elapsedMs: elapsed,
             utilization: shares.isEmpty ? nil : shares.reduce(0, +) / Double(shares.count),
-            cpuSeconds: now.cpuSeconds - first.cpuSeconds, residentBytes: now.residentBytes,
-            queueLength: tally.waiting, diskReadBytes: since(now.diskReadBytes, first.diskReadBytes),
-            diskWrittenBytes: since(now.diskWrittenBytes, first.diskWrittenBytes),
-            networkReceivedBytes: since(now.networkReceivedBytes, first.networkReceivedBytes),
-            networkSentBytes: since(now.networkSentBytes, first.networkSentBytes), tokens: tally.tokens)
-        let stages = usage.map {
-            StageSample(
-                node: node, stage: $0.stage, elapsedMs: elapsed, batches: $0.batches, busySeconds: $0.busySeconds,
-                bubbleSeconds: $0.bubbleSeconds, hopSeconds: $0.hopSeconds, bytesSent: $0.bytesSent,
-                queueLength: $0.queueLength)
-        }
-        try ledger.store.record([sample], stages: stages, of: ledger.run)
-        return (sample, stages)
-    }
-}
-
-/// The Prometheus text exposition format, version 0.0.4.
-struct PrometheusText {
-    private(set) var text = ""
-
-    init(_ sample: NodeSample, _ stages: [StageSample], _ tally: RunLedger.Tally) {
-        let node = [("node", sample.node)]
-        func metric(_ name: String, _ kind: String, _ help: String, _ values: [([(String, String)], Double?)]) {
-            let known = values.compactMap { labels, value in value.map { (labels, $0) } }
-            guard !known.isEmpty else { return }
-            text += "# HELP qubic_\(name) \(help)\n# TYPE qubic_\(name) \(kind)\n"
-            for (labels, value) in known {
-                let list = labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
-                text += "qubic_\(name){\(list)} \(value)\n"
-            }
-        }
-        func count(_ value: Int?) -> Double? { value.map(Double.init) }
-        metric("run_seconds", "gauge", "Duration of the run.", [(node, sample.elapsedMs / 1e3)])
-        metric(
-            "requests_total", "counter", "Requests by how they ended, in this process.",
-            [
-                (node + [("outcome", "answered")], count(tally.answered - tally.timedOut)),
-                (node + [("outcome", "timeout")], count(tally.timedOut)),
-                (node + [("outcome", "failed")], count(tally.failed)),
-            ])
-        metric("tokens_total", "counter", "Tokens read and written for answers.", [(node, count(sample.tokens))])
-        metric("queue_length", "gauge", "Requests not yet answered.", [(node, count(sample.queueLength))])
-        metric("cpu_seconds_total", "counter", "Processor time of the process.", [(node, sample.cpuSeconds)])
-        metric("resident_bytes", "gauge", "Memory of the process.", [(node, count(sample.residentBytes))])
-        metric(
-            "disk_bytes_total", "counter", "Bytes that the process read from and wrote to disks.",
-            [
-                (node + [("direction", "read")], count(sample.diskReadBytes)),
-                (node + [("direction", "write")], count(sample.diskWrittenBytes)),
-            ])
-        metric(
-            "network_bytes_total", "counter", "Bytes over the machine's network interfaces.",
-            [
-                (node + [("direction", "receive")], count(sample.networkReceivedBytes)),
-                (node + [("direction", "send")], count(sample.networkSentBytes)),
-            ])
-        func each(_ value: (StageSample) -> Double?) -> [([(String, String)], Double?)] {
-            stages.map { (node + [("stage", "\($0.stage)")], value($0)) }
-        }
-        metric("stage_batches_total", "counter", "Batches.", each { Double($0.batches) })
-        metric("stage_busy_seconds_total", "counter", "Time at work on batches.", each(\.busySeconds))
-        metric("stage_bubble_seconds_total", "counter", "Time without work between batches.", each(\.bubbleSeconds))
-        metric(
-            "stage_utilization_ratio", "gauge", "Share of the time at work.",
-            each { $0.batches > 0 ? $0.busySeconds / max($0.busySeconds + $0.bubbleSeconds, 1e-9) : nil })
-        metric(
-            "stage_hop_seconds", "gauge", "Mean time from one stage's hand to the next one's work.",
-            each { $0.batches > 0 ? $0.hopSeconds / Double($0.batches) : nil })
-        metric("stage_sent_bytes_total", "counter", "Hidden states sent on.", each { Double($0.bytesSent) })
-        metric("stage_queue_length", "gauge", "Batches that wait before the stage.", each { Double($0.queueLength) })
+            cpuSeconds: readings.cpuSeconds, residentBytes: readings.residentBytes,
+            diskReadBytes: readings.diskReadBytes, diskWrittenBytes: readings.diskWrittenBytes,
+            networkReceivedBytes: readings.networkReceivedBytes, networkSentBytes: readings.networkSentBytes)
     }
 
-    private static func escaped(_ text: String) -> String {
-        text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+    private static func sample(_ node: String, _ elapsed: Double, _ usage: Runtime.StageUsage) -> StageSample {
+        StageSample(
+            node: node, stage: usage.stage, elapsedMs: elapsed, batches: usage.batches, busySeconds: usage.busySeconds,
+            bubbleSeconds: usage.bubbleSeconds, hopSeconds: usage.hopSeconds, bytesSent: usage.bytesSent,
+            queueLength: usage.queueLength)
     }
 }

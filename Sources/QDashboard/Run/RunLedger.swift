@@ -24,7 +24,6 @@ public final class RunLedger: Sendable {
     public let store: RunStore
     /// The run's number in the store.
     public let run: Int64
-    private let nodeID: String
     private let resumes: Bool
     private let commits = DispatchQueue(label: "ledger")
     private let pending = Mutex<[SnapshotRun.Outcome]>([])
@@ -47,11 +46,10 @@ public final class RunLedger: Sendable {
     ///
     /// Throws `OutputError` and `ReportingError`; nothing that is there is touched then.
     public init(
-        directory: URL, existing: RunOutput.Existing, configuration: AnswerConfiguration, nodeID: String
+        directory: URL, existing: RunOutput.Existing, configuration: AnswerConfiguration
     ) throws {
         let url = directory.appending(path: Self.fileName)
         let isThere = FileManager.default.fileExists(atPath: url.path)
-        self.nodeID = nodeID
         var resumed: Int64?
         switch existing {
         case .refuse:
@@ -121,12 +119,12 @@ public final class RunLedger: Sendable {
     }
 
     /// Marks a request before work on it begins. Throws also what went wrong with earlier answers.
-    func begin(_ request: AnalysisRequest, alone: Bool) throws {
+    func begin(_ request: AnalysisRequest, on node: String, alone: Bool) throws {
         // The answer to the one before is committed first: this one is alone then.
         if alone { commits.sync {} }
         if let error = failure.withLock({ $0 }) { throw error }
         let row = StoredRequest(
-            id: request.id, position: request.ordinal, inputHash: request.inputDigest, node: nodeID)
+            id: request.id, position: request.ordinal, inputHash: request.inputDigest, node: node)
         try store.begin([row], of: run, alone: alone)
         tally.withLock { $0.begun += 1 }
     }
@@ -174,8 +172,11 @@ public final class RunLedger: Sendable {
     }
 
     /// Ends it after an error.
-    func abandon() {
+    /// - Parameter suspecting: what was at work is to be tried alone when the run is taken up again.
+    func abandon(suspecting: Bool = false) {
         commits.sync {}
+        // Left as a process leaves it that dies.
+        if suspecting { return }
         // The error that ended the run is the one to report, not that of a full disk's ledger.
         try? store.endRun(run, .failed)
     }

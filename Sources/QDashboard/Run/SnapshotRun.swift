@@ -2,12 +2,19 @@ import Foundation
 import Runtime
 import Synchronization
 
-/// Answers snapshots with an engine: the same steps for `qinfer run` and `qbench run`.
+/// Answers snapshots with an engine, or several: the same steps for `qinfer run` and `qbench run`.
 public struct SnapshotRun: Sendable {
-    public let engine: Engine
+    /// Who answers, and under which name.
+    public struct Node: Sendable {
+        public let id: String
+        public let answering: any Answering
+
+        public init(id: String, answering: any Answering) { (self.id, self.answering) = (id, answering) }
+    }
+
+    public let nodes: [Node]
     public let prompt: PreparedPrompt
     public let modelDigest: String
-    public let nodeID: String
     /// Nil for a run without urgency: all wait in order, and for ever.
     public let urgency: TaskClass?
 
@@ -22,45 +29,84 @@ public struct SnapshotRun: Sendable {
     public init(
         engine: Engine, prompt: PreparedPrompt, modelDigest: String, nodeID: String, urgency: TaskClass? = nil
     ) {
-        self.urgency = urgency
-        self.engine = engine
-        self.prompt = prompt
-        self.modelDigest = modelDigest
-        self.nodeID = nodeID
+        self.init(
+            nodes: [Node(id: nodeID, answering: engine)], prompt: prompt, modelDigest: modelDigest, urgency: urgency)
     }
 
-    /// Answers what `next` gives, at most `inFlight` at once, and hands each outcome to `finished` as it comes: on the
-    /// engine's thread, one at a time, in any order. Returns when all are answered.
+    public init(nodes: [Node], prompt: PreparedPrompt, modelDigest: String, urgency: TaskClass? = nil) {
+        precondition(!nodes.isEmpty)
+        self.nodes = nodes
+        self.urgency = urgency
+        self.prompt = prompt
+        self.modelDigest = modelDigest
+    }
+
+    /// Answers what `next` gives, at most `inFlight` at once on each node, and hands each outcome to `finished` as it
+    /// comes, in any order. There is one queue: a request goes to the node that has least in hand. Returns when all are
+    /// answered.
+    /// - Parameter next: told the name of the node that is to answer.
+    /// - Throws: what `next` throws, and `JobError` where a node is lost: what was in its hands has no outcome then.
     public func run(
-        inFlight: Int, traced: Bool = false, next: () throws -> AnalysisRequest?,
-        finished: @escaping @Sendable (Outcome) -> Void
+        inFlight: Int, on nodes: ArraySlice<Node>? = nil, traced: Bool = false,
+        next: (_ node: String) throws -> AnalysisRequest?, finished: @escaping @Sendable (Outcome) -> Void
     ) throws {
-        let room = DispatchSemaphore(value: inFlight)
+        let nodes = Array(nodes ?? self.nodes[...])
+        let room = DispatchSemaphore(value: inFlight * nodes.count)
+        let hands = Hands(nodes.count)
         let all = DispatchGroup()
-        defer { all.wait() }
         let began = ProcessInfo.processInfo.systemUptime
-        while true {
-            // Asked for only when there is room: what is given out is at work.
-            room.wait()
-            guard let request = try giving(room, next) else { return }
-            all.enter()
-            let arrival = ProcessInfo.processInfo.systemUptime - began
-            let end: @Sendable (Result<Completion, any Error>) -> Void = { result in
-                finished(
-                    Outcome(
-                        request: request, arrival: arrival,
-                        result: result.map { (answer(to: request, $0), timing(of: request, $0), $0) }))
-                room.signal()
-                all.leave()
-            }
-            do {
-                var work = Request(id: request.id, program: prompt.program(for: request), traced: traced)
-                if let urgency { (work.priority, work.deadline) = (urgency.priority, urgency.deadline) }
-                try engine.submit(work, completion: end)
-            } catch {
-                end(.failure(error))
+        do {
+            // What fails in here waits for the rest all the same.
+            defer { all.wait() }
+            while true {
+                // Asked for only when there is room: what is given out is at work.
+                room.wait()
+                if hands.loss != nil { break }
+                let index = hands.emptiest
+                let node = nodes[index]
+                guard let request = try giving(room, { try next(node.id) }) else { break }
+                all.enter()
+                hands.take(index)
+                let arrival = ProcessInfo.processInfo.systemUptime - began
+                let end: @Sendable (Result<Completion, any Error>) -> Void = { result in
+                    if case .failure(let error) = result, let loss = error as? JobError {
+                        hands.lose(loss)
+                    } else {
+                        finished(
+                            Outcome(
+                                request: request, arrival: arrival,
+                                result: result.map { (answer(to: request, $0, node.id), timing(of: request, $0), $0) }))
+                    }
+                    hands.give(index)
+                    room.signal()
+                    all.leave()
+                }
+                do {
+                    var work = Request(id: request.id, program: prompt.program(for: request), traced: traced)
+                    if let urgency { (work.priority, work.deadline) = (urgency.priority, urgency.deadline) }
+                    try node.answering.submit(work, completion: end)
+                } catch {
+                    end(.failure(error))
+                }
             }
         }
+        if let loss = hands.loss { throw loss }
+    }
+
+    /// How many requests each node has in hand, and what ended it all.
+    private final class Hands: Sendable {
+        private let state: Mutex<(counts: [Int], loss: JobError?)>
+
+        init(_ nodes: Int) { state = Mutex((Array(repeating: 0, count: nodes), nil)) }
+
+        /// The node with the least in hand; of equals the first.
+        var emptiest: Int {
+            state.withLock { state in state.counts.indices.min { state.counts[$0] < state.counts[$1] }! }
+        }
+        func take(_ node: Int) { state.withLock { $0.counts[node] += 1 } }
+        func give(_ node: Int) { state.withLock { $0.counts[node] -= 1 } }
+        func lose(_ loss: JobError) { state.withLock { $0.loss = $0.loss ?? loss } }
+        var loss: JobError? { state.withLock { $0.loss } }
     }
 
     /// A place that was taken is given back where there is no request for it.
@@ -71,7 +117,7 @@ public struct SnapshotRun: Sendable {
         return request
     }
 
-    private func answer(to request: AnalysisRequest, _ completion: Completion) -> AnswerRecord {
+    private func answer(to request: AnalysisRequest, _ completion: Completion, _ nodeID: String) -> AnswerRecord {
         let outcome = completion.choices.first { $0.name == "sentiment" }
         let choice = prompt.prompt.choices.first { $0.name == "sentiment" }
         let probabilities = zip(choice?.options ?? [], outcome?.probabilities ?? []).map {

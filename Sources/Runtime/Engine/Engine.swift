@@ -25,7 +25,7 @@ public struct EngineOptions: Sendable {
 }
 
 /// A model, split over stages, that answers requests.
-public final class Engine: Sendable {
+public final class Engine: Answering {
     public let model: ModelConfiguration
     public let tokenizer: Tokenizer?
     public let partition: Partition
@@ -38,8 +38,8 @@ public final class Engine: Sendable {
     /// Positions that one sequence may have.
     public let context: Int
 
-    private let stages: [Stage]
-    private let links: [Channel<StageMessage>]
+    private let stages: StageSet
+    private let transport: any Transport
     private let scheduler: Scheduler
     private let running: Threads
     private let capacity: Int
@@ -54,64 +54,57 @@ public final class Engine: Sendable {
         try self.init(checkpoint, tokenizer: tokenizer, options: options, observer: trace)
     }
 
-    package init(
+    /// The beginning of a pipeline whose other stages run in the job's other processes.
+    /// - Throws: as above.
+    public convenience init(
+        _ checkpoint: Checkpoint, tokenizer: Tokenizer?, options: EngineOptions, pipeline: JobPipeline
+    ) throws {
+        try self.init(
+            checkpoint, tokenizer: tokenizer, options: options, observer: nil, transport: pipeline.transport,
+            sharing: pipeline.sharing)
+    }
+
+    package convenience init(
         _ checkpoint: Checkpoint, tokenizer: Tokenizer?, options: EngineOptions, observer: (any EngineObserver)?
+    ) throws {
+        try Self.validate(options)
+        try self.init(
+            checkpoint, tokenizer: tokenizer, options: options, observer: observer,
+            transport: ThreadTransport(stages: options.stages), sharing: 1)
+    }
+
+    init(
+        _ checkpoint: Checkpoint, tokenizer: Tokenizer?, options: EngineOptions, observer: (any EngineObserver)?,
+        transport: any Transport, sharing: Int
     ) throws {
         try Self.validate(options)
         model = checkpoint.configuration
         self.tokenizer = tokenizer
         self.options = options
-        let kernels = try KernelSet.select(options.kernels)
-        self.kernels = kernels
+        self.transport = transport
+        kernels = try KernelSet.select(options.kernels)
         partition = try Partition(model, stages: options.stages)
         context = min(options.context ?? model.contextLength, model.contextLength)
-        let pages = options.cacheBytes / KVCache.bytesPerPage(model, options.cachePrecision)
+        let pages = try StageSet.pages(model, options)
         capacity = pages * KVCache.pagePositions
         grammars = Grammars(tokenizer, model)
-        guard pages >= 1 else {
-            throw EngineError.invalidOption(
-                name: "--cache-memory",
-                expected: "at least \(KVCache.bytesPerPage(model, options.cachePrecision)) bytes",
-                got: "\(options.cacheBytes)")
-        }
-        let cores = ProcessInfo.processInfo.activeProcessorCount
-        let threads = options.threadsPerStage ?? max(1, cores / options.stages)
-        threadsPerStage = threads
-        // Where stages and threads outnumber the cores, a spinning worker would only be in a busy one's way.
-        let spins = threads * options.stages > cores ? 50 : 20_000
-
         let count = options.stages
-        let links = (0..<count).map { _ in Channel<StageMessage>(capacity: 2 * count) }
         let scheduler = Scheduler(
             tokenizer: tokenizer, hidden: model.hidden, pages: pages,
             sequenceLimits: SequenceState.Limits(
                 context: context, endTokens: Set(model.eosTokens), drafts: options.draftTokens),
             limits: Scheduler.Limits(
                 sequences: options.concurrency, rows: options.rowsPerBatch, batches: count == 1 ? 1 : count),
-            observer: observer, send: { links[0].send($0) })
-        self.links = links
+            observer: observer, send: { transport.enter($0) })
         self.scheduler = scheduler
-        stages = try partition.ranges.enumerated().map { [model] index, range in
-            let compute = Compute(kernels: kernels, threads: threads, spins: spins)
-            let weights = try DecoderWeights(
-                checkpoint, range: range, precision: options.precision, compute: compute)
-            let cache = try KVCache(
-                layers: range.count, kvHeads: model.kvHeads, headDim: model.headDim,
-                precision: options.cachePrecision, pages: pages)
-            let decoder = Decoder(model, weights: weights, cache: cache, compute: compute)
-            decoder.observer = observer
-            return Stage(
-                index: index, of: count, decoder: decoder, hidden: model.hidden, inbound: links[index],
-                deliver: { message in
-                    if index + 1 < count {
-                        links[index + 1].send(message)
-                    } else {
-                        scheduler.inbox.send(.computed(message))
-                    }
-                })
-        }
-        running = Threads(count: count + 1)
-        for stage in stages { stage.start(onExit: running.oneEnded) }
+        stages = try StageSet(
+            checkpoint, partition: partition, options: options, kernels: kernels, observer: observer,
+            transport: transport, sharing: sharing)
+        threadsPerStage = stages.threads
+        transport.connect(
+            returned: { scheduler.inbox.send(.computed($0)) }, broken: { scheduler.inbox.send(.broken($0)) })
+        running = Threads(count: 1)
+        stages.start()
         scheduler.start(onExit: running.oneEnded)
     }
 
@@ -120,7 +113,8 @@ public final class Engine: Sendable {
     /// Ends all threads; requests that are not answered yet fail with `EngineError.stopped`.
     public func stop() {
         scheduler.inbox.send(.stop)
-        for link in links { link.close() }
+        transport.close()
+        stages.wait()
         running.wait()
     }
 
@@ -163,13 +157,28 @@ public final class Engine: Sendable {
         }
     }
 
+    /// Answers a request; the calling thread waits.
+    public func answer(_ request: Request) throws -> Completion {
+        let done = DispatchSemaphore(value: 0)
+        let outcome = Once<Result<Completion, any Error>>()
+        try submit(request) {
+            outcome.set($0)
+            done.signal()
+        }
+        done.wait()
+        return try outcome.value!.get()
+    }
+
     /// What each stage has done so far.
-    public var usage: [StageUsage] { stages.map(\.currentUsage) }
+    public var usage: [StageUsage] { (stages.usage + transport.elsewhere).sorted { $0.stage < $1.stage } }
 
-    /// Begins to count the stages' work anew, e.g. after a warm-up.
-    public func resetUsage() { for stage in stages { stage.resetUsage() } }
+    /// Of the stages in this process alone.
+    public var ownUsage: [StageUsage] { stages.usage }
 
-    private static func validate(_ options: EngineOptions) throws {
+    /// Begins to count the work of this process' stages anew, e.g. after a warm-up.
+    public func resetUsage() { for stage in stages.stages { stage.resetUsage() } }
+
+    static func validate(_ options: EngineOptions) throws {
         func atLeastOne(_ name: String, _ value: Int) throws {
             guard value >= 1 else {
                 throw EngineError.invalidOption(name: name, expected: "at least 1", got: "\(value)")
@@ -184,17 +193,4 @@ public final class Engine: Sendable {
         }
         if let context = options.context { try atLeastOne("--context", context) }
     }
-}
-
-/// Counts threads out.
-private final class Threads: Sendable {
-    private let group: DispatchGroup
-
-    init(count: Int) {
-        group = DispatchGroup()
-        for _ in 0..<count { group.enter() }
-    }
-
-    var oneEnded: @Sendable () -> Void { { [group] in group.leave() } }
-    func wait() { group.wait() }
 }

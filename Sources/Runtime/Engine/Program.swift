@@ -1,5 +1,5 @@
 /// Labels among which the model picks one by its own likelihood.
-public struct ChoiceSet: Sendable, Equatable {
+public struct ChoiceSet: Sendable, Equatable, Codable {
     /// What is chosen, e.g. "sentiment"; answers refer to the choice by it.
     public let name: String
     /// The texts that may be appended, verbatim: a label that needs a space before it begins with one.
@@ -12,7 +12,7 @@ public struct ChoiceSet: Sendable, Equatable {
 }
 
 /// One step of what the engine does for a request; the steps run in order on one sequence.
-public enum ProgramStep: Sendable, Equatable {
+public enum ProgramStep: Sendable, Equatable, Codable {
     /// Appended to the prompt verbatim (already chat-rendered).
     case text(String)
     /// Appended to the prompt as it is: for callers that bring tokens.

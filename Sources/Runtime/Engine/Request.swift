@@ -1,7 +1,14 @@
 import Foundation
 
+/// Whoever answers requests: an engine in this process, or a pipeline of other ones.
+public protocol Answering: AnyObject, Sendable {
+    /// Queues a request; `completion` is called once, on another thread, and must not block.
+    /// - Throws: where the request cannot be answered at all.
+    func submit(_ request: Request, completion: @escaping @Sendable (Result<Completion, any Error>) -> Void) throws
+}
+
 /// One request: a program on a fresh sequence.
-public struct Request: Sendable {
+public struct Request: Sendable, Codable {
     public var id: String
     public var program: [ProgramStep]
     public var sampling: Sampling
@@ -26,7 +33,7 @@ public struct Request: Sendable {
 
 /// Who goes first. A request waits as if it had come later by its priority's seconds: one of high priority overtakes
 /// those of medium priority that came up to 15 s before it, and no later one does. So nobody waits for ever.
-public enum Priority: Sendable {
+public enum Priority: String, Sendable, Codable {
     case high, medium
 
     var headStart: Double {
@@ -48,7 +55,7 @@ public enum FinishReason: String, Sendable, Codable {
 }
 
 /// A label's outcome.
-public struct ChoiceOutcome: Sendable, Equatable {
+public struct ChoiceOutcome: Sendable, Equatable, Codable {
     public let name: String
     /// The likeliest label.
     public let label: String
@@ -59,7 +66,7 @@ public struct ChoiceOutcome: Sendable, Equatable {
 }
 
 /// A written text.
-public struct GeneratedText: Sendable, Equatable {
+public struct GeneratedText: Sendable, Equatable, Codable {
     public let name: String
     public let text: String
     public let tokens: [Int32]
@@ -69,7 +76,7 @@ public struct GeneratedText: Sendable, Equatable {
 }
 
 /// A finished request.
-public struct Completion: Sendable {
+public struct Completion: Sendable, Codable {
     public let id: String
     public let choices: [ChoiceOutcome]
     public let texts: [GeneratedText]
@@ -85,7 +92,7 @@ public struct Completion: Sendable {
 }
 
 /// Where a request's time went, in seconds.
-public struct RequestTimings: Sendable {
+public struct RequestTimings: Sendable, Codable {
     /// Arrival to admission.
     public var queue = 0.0
     /// Admission to the first token or label.

@@ -2,7 +2,7 @@ import Foundation
 
 /// How the next token is picked. The warpers and their order are those of Hugging Face transformers: repetition
 /// penalty, temperature, top-k, top-p, min-p.
-public struct Sampling: Sendable, Equatable {
+public struct Sampling: Sendable, Equatable, Codable {
     /// 0 takes the likeliest token.
     public var temperature: Float
     /// Keeps the k likeliest tokens; 0 keeps all.
@@ -148,7 +148,7 @@ public struct Sampling: Sendable, Equatable {
 }
 
 /// A token with its probability, as the model gave it: before penalties, temperature and cuts.
-public struct TokenProbability: Sendable, Equatable {
+public struct TokenProbability: Sendable, Equatable, Codable {
     public let token: Int32
     /// Natural logarithm.
     public let logProbability: Double
@@ -160,11 +160,17 @@ public struct TokenProbability: Sendable, Equatable {
 }
 
 /// A picked token, and what else was likely in its place, likeliest first.
-public struct PickedToken: Sendable, Equatable {
+public struct PickedToken: Sendable, Equatable, Codable {
     public let token: Int32
     /// Natural logarithm; nil where probabilities were not asked for.
     public let logProbability: Double?
     public let alternatives: [TokenProbability]
+
+    init(token: Int32, logProbability: Double?, alternatives: [TokenProbability]) {
+        self.token = token
+        self.logProbability = logProbability
+        self.alternatives = alternatives
+    }
 
     init(unweighed token: Int32) {
         self.token = token

@@ -6,6 +6,8 @@ final class Scheduler: @unchecked Sendable {
     enum Event: Sendable {
         case submit(Submission)
         case computed(StageMessage)
+        /// The pipeline is broken: nothing can be answered any more.
+        case broken(any Error)
         case stop
     }
 
@@ -58,6 +60,7 @@ final class Scheduler: @unchecked Sendable {
     private var nextSequence = 0
     private var inFlight = 0
     private var spare: [AlignedBuffer<Float>] = []
+    private var failure: (any Error)?
 
     init(
         tokenizer: Tokenizer?, hidden: Int, pages: Int, sequenceLimits: SequenceState.Limits, limits: Limits,
@@ -88,17 +91,26 @@ final class Scheduler: @unchecked Sendable {
                 switch event {
                 case .submit(let submission): enqueue(submission)
                 case .computed(let message): absorb(message)
+                case .broken(let error):
+                    failure = failure ?? error
+                    endAll(error)
                 case .stop: stopping = true
                 }
             }
             if !stopping { dispatch() }
         }
-        for sequence in order { running[sequence]?.submission.completion(.failure(EngineError.stopped)) }
-        for submission in waiting { submission.completion(.failure(EngineError.stopped)) }
+        endAll(EngineError.stopped)
+    }
+
+    private func endAll(_ error: any Error) {
+        for sequence in order { running[sequence]?.submission.completion(.failure(error)) }
+        for submission in waiting { submission.completion(.failure(error)) }
+        (running, order, waiting) = ([:], [], [])
     }
 
     /// Keeps those that wait in order of arrival and priority.
     private func enqueue(_ submission: Submission) {
+        if let failure { return submission.completion(.failure(failure)) }
         let place = waiting.lastIndex { $0.order <= submission.order }
         waiting.insert(submission, at: place.map { $0 + 1 } ?? 0)
     }
@@ -148,7 +160,7 @@ final class Scheduler: @unchecked Sendable {
                 hiddenStates = AlignedBuffer(count: max(batch.rows, 16) * hidden)
             }
             inFlight += 1
-            send(StageMessage(batch: batch, hidden: hiddenStates, sentAt: monotonicSeconds()))
+            send(StageMessage(batch: batch, hidden: hiddenStates, width: hidden, sentAt: monotonicSeconds()))
         }
     }
 

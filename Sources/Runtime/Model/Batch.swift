@@ -18,13 +18,13 @@ public struct Batch: Sendable {
         var traced: Bool
     }
 
-    /// Token of each row.
+    /// Token of each row; only the first stage looks at them, and they go no further than its process.
     var tokens: [Int32] = []
     /// Position of each row in its sequence.
     var positions: [Int32] = []
     var segments: [Segment] = []
 
-    var rows: Int { tokens.count }
+    var rows: Int { positions.count }
 
     mutating func append(
         sequence: Int, tokens new: some Collection<Int32>, firstPosition: Int, pages: [Int32], readouts: [Readout],
@@ -32,7 +32,7 @@ public struct Batch: Sendable {
     ) {
         segments.append(
             Segment(
-                sequence: sequence, rows: tokens.count..<tokens.count + new.count, firstPosition: firstPosition,
+                sequence: sequence, rows: rows..<rows + new.count, firstPosition: firstPosition,
                 pages: pages, readouts: readouts, request: request, traced: traced))
         positions.append(contentsOf: (0..<new.count).map { Int32(firstPosition + $0) })
         tokens.append(contentsOf: new)

@@ -1,54 +1,6 @@
 import Foundation
 import Synchronization
 
-/// What travels from stage to stage: the batch, its hidden states [rows, hidden], and what the way has cost.
-struct StageMessage: Sendable {
-    var batch: Batch
-    var hidden: AlignedBuffer<Float>
-    /// Seconds each stage worked on it.
-    var stageSeconds: [Double] = []
-    /// The answers to the batch's readouts, a list a segment; written by the last stage.
-    var readings: [[Reading]] = []
-    /// When it was handed to the stage that has it now.
-    var sentAt = 0.0
-    /// What went wrong on the way; later stages pass it on.
-    var failure: (any Error)?
-}
-
-/// What a stage has done so far.
-public struct StageUsage: Sendable {
-    public let stage: Int
-    public let layers: Range<Int>
-    public var batches = 0
-    public var rows = 0
-    /// Seconds at work on batches.
-    public var busySeconds = 0.0
-    /// Processor seconds of the stage's threads.
-    public var cpuSeconds = 0.0
-    /// Seconds from the first batch's arrival to the last one's end.
-    public var spanSeconds = 0.0
-    /// Seconds from the hand of the one before to the beginning of work, summed over batches.
-    public var hopSeconds = 0.0
-    /// Batches that wait before the stage now.
-    public var queueLength = 0
-    fileprivate var firstArrival: Double?
-    /// Bytes of hidden states handed to the next stage.
-    public var bytesSent = 0
-    public var weightBytes = 0
-    /// Weights of the linear layers and the head: what each decoding step reads.
-    public var productBytes = 0
-    /// Of these the head's, which a prompt's reading needs once, at its end.
-    public var headBytes = 0
-    /// Keys and values of the pages that were ever in use.
-    public var cacheBytes = 0
-
-    /// Seconds without work within the span: the pipeline's bubble.
-    public var bubbleSeconds: Double { max(0, spanSeconds - busySeconds) }
-
-    /// Share of the span spent at work; nil before the first batch.
-    public var utilization: Double? { spanSeconds > 0 ? busySeconds / spanSeconds : nil }
-}
-
 /// One stage of the pipeline: its share of the model on a thread of its own.
 final class Stage: @unchecked Sendable {
     // `decoder` is made and used by the stage's thread alone; `usage` has its lock.
@@ -58,20 +10,19 @@ final class Stage: @unchecked Sendable {
     private let hiddenWidth: Int
     private let decoder: Decoder
     private let inbound: Channel<StageMessage>
-    private let deliver: @Sendable (StageMessage) -> Void
+    private let transport: any Transport
     private let usage: Mutex<StageUsage>
 
     init(
-        index: Int, of stages: Int, decoder: Decoder, hidden: Int, inbound: Channel<StageMessage>,
-        deliver: @escaping @Sendable (StageMessage) -> Void
+        index: Int, of stages: Int, decoder: Decoder, hidden: Int, transport: any Transport
     ) {
         self.index = index
         isFirst = index == 0
         isLast = index == stages - 1
         hiddenWidth = hidden
         self.decoder = decoder
-        self.inbound = inbound
-        self.deliver = deliver
+        inbound = transport.inbound(index)
+        self.transport = transport
         usage = Mutex(
             StageUsage(
                 stage: index, layers: decoder.weights.range, weightBytes: decoder.weights.byteCount,
@@ -111,10 +62,10 @@ final class Stage: @unchecked Sendable {
                     $0.spanSeconds = end - $0.firstArrival!
                     let pages = message.batch.segments.reduce(0) { max($0, Int($1.pages.max() ?? -1) + 1) }
                     $0.cacheBytes = max($0.cacheBytes, decoder.cache.byteCount(pages: pages))
-                    if !isLast { $0.bytesSent += message.batch.rows * hiddenWidth * MemoryLayout<Float>.size }
                 }
                 result.sentAt = end
-                deliver(result)
+                let bytes = transport.deliver(result, from: index)
+                usage.withLock { $0.bytesSent += bytes }
             }
             onExit()
         }

@@ -1,5 +1,5 @@
 /// Decimal numbers within bounds, told by their beginnings: [-]digits[.digits], without exponent and leading zeros.
-package struct JSONNumberBounds: Sendable, Hashable {
+package struct JSONNumberBounds: Sendable, Hashable, Codable {
     static let mostDigits = 15, mostDecimals = 6
 
     var minimum, maximum: Double?

@@ -10,13 +10,13 @@ import Foundation
 /// - `boolean`, `null`, `enum`, `const`.
 ///
 /// Texts have one space after each comma and colon, and no other.
-public struct JSONSchema: Sendable, Hashable {
-    enum Part: Sendable, Hashable {
+public struct JSONSchema: Sendable, Hashable, Codable {
+    enum Part: Sendable, Hashable, Codable {
         case bytes([UInt8])
         case node(Int)
     }
 
-    enum Node: Sendable, Hashable {
+    enum Node: Sendable, Hashable, Codable {
         /// One part after the other: an object.
         case sequence([Part])
         /// One of these texts, none empty.

@@ -1,6 +1,8 @@
 /// The tokens that may come next, a bit each.
 package final class TokenMask: Sendable {
-    private let words: [UInt64]
+    let words: [UInt64]
+
+    init(words: [UInt64]) { self.words = words }
 
     init(vocabulary: Int, allowed: some Sequence<Int32>) {
         var words = [UInt64](repeating: 0, count: (vocabulary + 63) / 64)

@@ -1,16 +1,16 @@
 import Foundation
 
 /// What the system counts of this process and this machine; a counter is nil where the system does not show it.
-struct NodeReadings: Sendable {
+public struct NodeReadings: Sendable, Codable {
     /// Of all threads of this process.
-    let cpuSeconds: Double
-    let residentBytes: Int?
+    public let cpuSeconds: Double
+    public let residentBytes: Int?
     /// Of this process, as the block layer sees it.
-    let diskReadBytes, diskWrittenBytes: Int?
+    public let diskReadBytes, diskWrittenBytes: Int?
     /// Of this machine's interfaces, loopback left out.
-    let networkReceivedBytes, networkSentBytes: Int?
+    public let networkReceivedBytes, networkSentBytes: Int?
 
-    init() {
+    public init() {
         var time = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
         cpuSeconds = Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
@@ -24,8 +24,29 @@ struct NodeReadings: Sendable {
         networkSentBytes = network?.sent
     }
 
+    private init(
+        cpuSeconds: Double, residentBytes: Int?, disk: (read: Int?, written: Int?),
+        network: (received: Int?, sent: Int?)
+    ) {
+        self.cpuSeconds = cpuSeconds
+        self.residentBytes = residentBytes
+        (diskReadBytes, diskWrittenBytes) = disk
+        (networkReceivedBytes, networkSentBytes) = network
+    }
+
+    /// What has been added to the counters since `first`; memory as it is now.
+    public func since(_ first: NodeReadings) -> NodeReadings {
+        func less(_ value: Int?, _ start: Int?) -> Int? { value.flatMap { value in start.map { value - $0 } } }
+        return NodeReadings(
+            cpuSeconds: cpuSeconds - first.cpuSeconds, residentBytes: residentBytes,
+            disk: (less(diskReadBytes, first.diskReadBytes), less(diskWrittenBytes, first.diskWrittenBytes)),
+            network: (
+                less(networkReceivedBytes, first.networkReceivedBytes), less(networkSentBytes, first.networkSentBytes)
+            ))
+    }
+
     /// proc(5), /proc/net/dev: after two lines of heads, an interface a line; bytes received come first, sent ninth.
-    static func network(_ text: String) -> (received: Int, sent: Int) {
+    package static func network(_ text: String) -> (received: Int, sent: Int) {
         text.split(separator: "\n").dropFirst(2).reduce((0, 0)) { sum, line in
             let parts = line.split(separator: ":", maxSplits: 1)
             guard parts.count == 2, parts[0].drop(while: { $0 == " " }) != "lo" else { return sum }
