@@ -26,8 +26,7 @@ extension PipelinePlan {
         lines += [
             "",
             "one sequence       \(Format.significant(tokensPerSecond)) tokens/s",
-            (sequences == 1 ? "a full batch" : "\(sequences) sequences")
-                .padding(toLength: 19, withPad: " ", startingAt: 0)
+            "\(sequences) sequences".padding(toLength: 19, withPad: " ", startingAt: 0)
                 + "\(Format.significant(batchTokensPerSecond)) tokens/s, \(sequencesPerBatch) in each of \(stages.count) "
                 + (stages.count == 1 ? "batch" : "batches"),
             "prompts            \(Format.significant(promptTokensPerSecond)) tokens/s",
