@@ -59,6 +59,8 @@ struct SequenceState {
         var number = NumberState.outside
         /// Of the number that is being spelled.
         var numberBytes = 0
+        /// Whether it would be none of the numbers allowed if the text ended here.
+        var numberIsCut = false
         var picked: [PickedToken] = []
     }
 
@@ -214,6 +216,7 @@ struct SequenceState {
                 guard now.number.take(byte, numbers) else { preconditionFailure("the mask let it through") }
                 if case .spelling = now.number { now.numberBytes += 1 } else { now.numberBytes = 0 }
             }
+            now.numberIsCut = !now.number.canEnd(numbers)
         }
         if let cut = generation.stop.compactMap({ now.text.range(of: $0)?.lowerBound }).min() {
             now.text = String(now.text[..<cut])
@@ -272,7 +275,7 @@ struct SequenceState {
 
     private mutating func finish(_ text: Writing, _ name: String, _ reason: FinishReason) {
         var text = text
-        if reason != .stop, text.number.isCut {
+        if reason != .stop, text.numberIsCut {
             // Bytes of a character that is not whole are still with the decoder.
             let bytes = text.tokens.reduce(0) { $0 + (tokenizer?.bytes(of: $1, skipSpecialTokens: true)?.count ?? 0) }
             let shown = text.numberBytes - (bytes - text.text.utf8.count)

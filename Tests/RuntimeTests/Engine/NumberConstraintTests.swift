@@ -30,6 +30,16 @@ import Testing
     ])
     func refuses(text: String) { #expect(!Self.taken(text)) }
 
+    /// "20" is on the way from 2 to 2026, and neither.
+    @Test func halfANumberIsNoEnd() {
+        let numbers = NumberSpellings(["2", "2026"])
+        for (text, ends) in [("2", true), ("20", false), ("202", false), ("2026", true), ("2.", true)] {
+            var state = NumberState.outside
+            let taken = text.utf8.allSatisfy { state.take($0, numbers) }
+            #expect(taken && state.canEnd(numbers) == ends, "\(text)")
+        }
+    }
+
     /// Random walks over real vocabularies; at each step the mask is what trying every token by itself gives, no walk
     /// comes to a dead end, and every number in the text is one of those allowed.
     @Test(arguments: ["smollm", "qwen2", "llama3", "digits"])

@@ -116,7 +116,4 @@ package enum NumberState: Sendable, Hashable {
         guard case .spelling(_, let tail) = self else { return true }
         return tail.flatMap { Self.replayed($0, spellings) } != nil
     }
-
-    /// Where the text is cut: whether a number has only begun.
-    var isCut: Bool { if case .spelling(_, nil) = self { true } else { false } }
 }
