@@ -86,7 +86,9 @@ extension SnapshotBenchmark {
                 index: usage.stage, layers: "\(usage.layers.lowerBound)–\(usage.layers.upperBound - 1)",
                 threads: measured.threadsPerStage, utilization: usage.utilization, cpuSeconds: usage.cpuSeconds,
                 residentBytes: usage.weightBytes, peakBytes: shared.map { bytes + $0 },
-                handedOverBytes: usage.bytesSent)
+                handedOverBytes: usage.bytesSent, batches: usage.batches, bubbleSeconds: usage.bubbleSeconds,
+                hopMs: usage.batches > 0 ? usage.hopSeconds / Double(usage.batches) * 1e3 : nil,
+                longestQueue: usage.longestQueue)
         }
     }
 }

@@ -44,9 +44,17 @@ public struct EngineFlags: ParsableArguments {
     )
     public var chatTemplate: String?
 
+    @OptionGroup public var nodes: NodeFlags
+
     public init() {}
 
+    /// - Throws: `PlacementError` where the nodes do not fit the stages.
     public var options: EngineOptions {
+        get throws { try options(nodeMemory: nil) }
+    }
+
+    /// - Parameter nodeMemory: each node's limit where none is given.
+    public func options(nodeMemory: Int?) throws -> EngineOptions {
         var options = EngineOptions()
         options.stages = stages
         options.threadsPerStage = threads
@@ -56,6 +64,7 @@ public struct EngineFlags: ParsableArguments {
         options.concurrency = batch
         options.context = context
         options.draftTokens = draft
+        options.nodes = try nodes.nodes(stages: stages, memory: nodeMemory)
         return options
     }
 
@@ -65,6 +74,11 @@ public struct EngineFlags: ParsableArguments {
             ("--context", context ?? 1),
         ] where value < 1 {
             throw ValidationError("\(name): expected at least 1, got \(value)")
+        }
+        do {
+            _ = try nodes.nodes(stages: stages)
+        } catch let error as PlacementError {
+            throw ValidationError("\(error)")
         }
     }
 }

@@ -96,7 +96,7 @@ struct RunCommand: AsyncParsableCommand {
         let requests = try Self.requests(dataset, limit: limit)
         try ReportFiles.check(directory, overwrite: force)
         let benchmark = SnapshotBenchmark(
-            model: URL(fileURLWithPath: model), engine: engine.options, chatTemplate: engine.chatTemplate,
+            model: URL(fileURLWithPath: model), engine: try engine.options, chatTemplate: engine.chatTemplate,
             prompts: URL(fileURLWithPath: prompts), language: language,
             load: Load(scenario, requestsPerSecond: rate ?? 1, seed: seed))
         let progress = Progress("requests", total: requests.count)

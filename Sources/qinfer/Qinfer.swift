@@ -5,6 +5,6 @@ struct Qinfer: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "qinfer", abstract: "Answer requests with a language model, in stages.",
         subcommands: [
-            Generate.self, Run.self, Inspect.self, Tokenize.self, Verify.self, Synthesize.self,
+            Generate.self, Run.self, Plan.self, Inspect.self, Tokenize.self, Verify.self, Synthesize.self,
         ])
 }

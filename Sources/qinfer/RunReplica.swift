@@ -22,7 +22,7 @@ extension Run {
             checkpoint, tokenizer: Tokenizer(directory: directory), options: engine.options, trace: writer)
         defer { runner.stop() }
         let configuration = AnswerConfiguration(
-            modelDigest: digest, prompt: prompt, model: directory, nodeID: node, options: engine.options,
+            modelDigest: digest, prompt: prompt, model: directory, nodeID: node, options: try engine.options,
             task: deadlines == .on ? "analysis, \(taskClass.rawValue)" : "analysis")
         // Last: it empties what is to be written anew.
         let ledger = try RunLedger(

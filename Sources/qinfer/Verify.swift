@@ -9,7 +9,8 @@ struct Verify: ParsableCommand {
         discussion: """
             Holds results.jsonl against record.json and proofs.jsonl: digests,
             inclusion proofs, Merkle root, signatures. Names the first answer that
-            was touched.
+            was touched. Of a vote (--consensus) it checks all replicas, and the vote
+            against what they said.
 
             EXAMPLES
               qinfer verify Reports/run
@@ -29,10 +30,21 @@ struct Verify: ParsableCommand {
     }
 
     func run() throws {
-        let record = try reportingErrors {
-            try RunVerifier.verify(URL(fileURLWithPath: folder), publicKey: publicKey)
-        }
+        let url = URL(fileURLWithPath: folder)
+        if ConsensusVerifier.isVote(url) { return try verifyVote(url) }
+        let record = try reportingErrors { try RunVerifier.verify(url, publicKey: publicKey) }
         print("\(record.answers) answers as recorded, Merkle root \(record.root)")
         for node in record.nodes { print("\(node.id): \(node.answers) answers, signed by \(node.publicKey)") }
+    }
+
+    private func verifyVote(_ url: URL) throws {
+        guard publicKey == nil else {
+            throw ValidationError("--public-key: the replicas of a vote have a key each; verify \(folder)/replica-N")
+        }
+        let verified = try reportingErrors { try ConsensusVerifier.verify(url) }
+        print("\(verified.requests) votes as recorded, Merkle root \(verified.root)")
+        for node in verified.replicas.flatMap(\.nodes) {
+            print("\(node.id): \(node.answers) answers, signed by \(node.publicKey)")
+        }
     }
 }

@@ -35,6 +35,7 @@ import Testing
             #expect(last.queueLength == 0 && last.cpuSeconds! > 0 && last.residentBytes! > 1 << 20)
             let tokens = requests.reduce(0) { $0 + $1.timings.promptTokens! + $1.timings.outputTokens! }
             #expect(last.tokens == tokens)
+            #expect(samples.allSatisfy { $0.health == .ok })
             let stages = try store.stageSamples(of: run.id)
             #expect(Set(stages.map(\.stage)) == [0, 1] && stages.allSatisfy { $0.queueLength >= 0 })
             #expect(stages.last!.batches > 0 && stages.last!.hopSeconds > 0 && stages.last!.busySeconds > 0)
@@ -47,6 +48,8 @@ import Testing
             }
             #expect(metrics.contains("qubic_requests_total{node=\"qubic-node-001\",outcome=\"answered\"} 5.0"))
             #expect(metrics.contains("qubic_tokens_total{node=\"qubic-node-001\"} \(Double(tokens))"))
+            #expect(metrics.contains("qubic_node_health{node=\"qubic-node-001\",state=\"ok\"} 1.0"))
+            #expect(metrics.contains("qubic_node_health{node=\"qubic-node-001\",state=\"stalled\"} 0.0"))
             #expect(metrics.contains { $0.hasPrefix("qubic_stage_hop_seconds{node=\"qubic-node-001\",stage=\"1\"}") })
         }
     }

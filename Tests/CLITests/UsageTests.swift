@@ -7,7 +7,7 @@ import Testing
         ("qquant", []), ("qquant", ["import"]), ("qquant", ["quantize"]), ("qquant", ["inspect"]),
         ("qquant", ["dequantize"]), ("qquant", ["compare"]), ("qquant", ["export"]),
         ("qinfer", []), ("qinfer", ["generate"]), ("qinfer", ["run"]), ("qinfer", ["inspect"]),
-        ("qinfer", ["tokenize"]), ("qinfer", ["verify"]), ("qinfer", ["synthesize"]),
+        ("qinfer", ["tokenize"]), ("qinfer", ["verify"]), ("qinfer", ["plan"]), ("qinfer", ["synthesize"]),
         ("qbench", []), ("qbench", ["run"]), ("qbench", ["report"]), ("qbench", ["compare"]),
     ]
 
@@ -60,6 +60,11 @@ import Testing
             ["qinfer", "generate", "m", "--prompt", "a", "--max-tokens", "0"],
             ["qinfer", "generate", "m", "--prompt", "a", "--stages", "0"],
             ["qinfer", "generate", "m", "--prompt", "a", "--threads", "-1"],
+            ["qinfer", "generate", "m", "--prompt", "a", "--node-speed", "1,1"],
+            ["qinfer", "generate", "m", "--prompt", "a", "--node-speed", "1,0,1"],
+            ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--node-memory", "6GB,4 apples,6GB"],
+            ["qinfer", "plan", "m", "--macs", "1"], ["qinfer", "plan", "m", "--bits", "3"],
+            ["qinfer", "plan", "m", "--group-size", "64"], ["qinfer", "plan", "m", "--output-tokens", "0"],
             ["qinfer", "run", "m", "--output", "o"],
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--resume", "--force"],
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--resume", "--trace", "t.h5"],

@@ -85,6 +85,45 @@ import Testing
         }
     }
 
+    /// A vote's folder is checked as a whole: replicas, votes, totals.
+    private func touchedVotesAreNamed(_ folder: URL) throws {
+        let whole = try Tool.qinfer("verify", folder.path)
+        #expect(whole.status == 0 && whole.output.contains("4 votes as recorded"), "\(whole.errors)")
+        #expect(try lines(folder.appending(path: "consensus.jsonl")).count == 4)
+        func touched(_ name: String, _ expected: String, _ change: (String) -> String) throws {
+            let url = folder.appending(path: name)
+            let before = try text(url)
+            let after = change(before)
+            #expect(before != after, "\(name) was not touched")
+            try Data(after.utf8).write(to: url)
+            let outcome = try Tool.qinfer("verify", folder.path)
+            try Data(before.utf8).write(to: url)
+            #expect(outcome.status == 1 && outcome.output.isEmpty)
+            #expect(outcome.errors.contains(expected), "\(outcome.errors)")
+        }
+        func first(_ text: String, _ pattern: Regex<Substring>, _ replacement: String) -> String {
+            text.replacing(pattern, with: replacement, maxReplacements: 1)
+        }
+        try touched("consensus.jsonl", "line 1: answer epoch-104 was touched: another vote") {
+            first($0, #/"agreement":[0-9.]+/#, "\"agreement\":0.5")
+        }
+        try touched("consensus.jsonl", "answer epoch-107 is missing") {
+            $0.split(separator: "\n").dropLast().joined(separator: "\n")
+        }
+        try touched("consensus.jsonl", "line 5: an answer follows") { $0 + $0.split(separator: "\n")[0] + "\n" }
+        try touched("consensus.json", "the merkle_root does not fit") {
+            first($0, #/"merkle_root": "../#, "\"merkle_root\": \"zz")
+        }
+        try touched("consensus.json", "the consensus does not fit") {
+            first($0, #/"consensus": [0-9]+/#, "\"consensus\": 9")
+        }
+        try touched("replica-2/results.jsonl", "answer epoch-104 was touched") {
+            first($0, #/"confidence":0/#, "\"confidence\":1")
+        }
+        let key = try Tool.qinfer("verify", folder.path, "--public-key", String(repeating: "0", count: 64))
+        #expect(key.status == 64 && key.errors.contains("replica-N"), "\(key.errors)")
+    }
+
     @Test func replicasVote() throws {
         try withFolder { folder in
             let model = try makeModel(in: folder)
@@ -116,6 +155,7 @@ import Testing
                 #expect(row["status"] as? String == (most >= 2 ? "consensus" : "no-consensus"))
                 #expect((row["dissent"] as? [Any])?.count == 3 - most)
             }
+            try touchedVotesAreNamed(mixed)
         }
     }
 }

@@ -168,7 +168,7 @@ struct RunStoreTests {
                 try DatabaseQueue(path: url.path).write { try $0.execute(sql: sql) }
                 return url
             }
-            #expect(said(try changed("newer.sqlite", "PRAGMA user_version = 3")).contains("expected version 2, got 3"))
+            #expect(said(try changed("newer.sqlite", "PRAGMA user_version = 4")).contains("expected version 3, got 4"))
             #expect(
                 said(try changed("altered.sqlite", "ALTER TABLE runs DROP COLUMN finished_at")).contains("other tables")
             )

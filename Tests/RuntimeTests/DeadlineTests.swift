@@ -69,6 +69,35 @@ import Testing
         }
     }
 
+    /// 120 at once over three stages, none without an answer, and all of the same bytes as alone.
+    @Test func hundredAndTwentyAtOnce() async throws {
+        var options = EngineOptions()
+        options.stages = 3
+        options.threadsPerStage = 1
+        options.concurrency = 128
+        options.cacheBytes = 16 << 20
+        let engine = try Engine(
+            Checkpoint(directory: Golden.directory("llama-linear")), tokenizer: nil, options: options)
+        defer { engine.stop() }
+        var alone: [[Int32]] = []
+        for index in 0..<4 {
+            alone.append(try await engine.run(request("alone", tokens: 16, prompt: 4 + index)).texts[0].tokens)
+        }
+        engine.resetUsage()
+        let texts = try await withThrowingTaskGroup(of: (Int, [Int32]).self) { group in
+            for index in 0..<120 {
+                let one = request("r\(index)", tokens: 16, prompt: 4 + index % 4)
+                group.addTask { (index, try await engine.run(one).texts[0].tokens) }
+            }
+            return try await group.reduce(into: [Int: [Int32]]()) { $0[$1.0] = $1.1 }
+        }
+        #expect(texts.count == 120 && texts.allSatisfy { $1 == alone[$0 % 4] })
+        for usage in engine.usage {
+            #expect(usage.rows >= 120 * 16 && usage.batches > 16 && usage.busySeconds > 0, "\(usage)")
+            #expect(usage.spanSeconds >= usage.busySeconds && usage.longestQueue <= 6, "\(usage)")
+        }
+    }
+
     /// Of those that wait, high priority goes first, and equals in order of arrival.
     @Test func highPriorityGoesFirst() throws {
         let engine = try engine(concurrency: 1)

@@ -15,6 +15,7 @@ final class NodeMonitor: Sendable {
     private let stopping = DispatchSemaphore(value: 0)
     private let ended = DispatchGroup()
     private let failure = Mutex<(any Error)?>(nil)
+    private let health = Mutex(HealthCheck())
 
     init(ledger: RunLedger, engine: Engine, node: String) {
         self.ledger = ledger
@@ -51,6 +52,11 @@ final class NodeMonitor: Sendable {
         let elapsed = (ProcessInfo.processInfo.systemUptime - began) * 1e3
         let usage = engine.usage
         let tally = ledger.currentTally
+        let health = health.withLock {
+            $0.judge(
+                at: elapsed / 1e3, batches: usage.reduce(0) { $0 + $1.batches }, waiting: tally.waiting,
+                failed: tally.failed)
+        }
         let shares = usage.compactMap(\.utilization)
         func since(_ value: Int?, _ start: Int?) -> Int? { value.flatMap { value in start.map { value - $0 } } }
         let sample = NodeSample(
@@ -60,7 +66,8 @@ final class NodeMonitor: Sendable {
             queueLength: tally.waiting, diskReadBytes: since(now.diskReadBytes, first.diskReadBytes),
             diskWrittenBytes: since(now.diskWrittenBytes, first.diskWrittenBytes),
             networkReceivedBytes: since(now.networkReceivedBytes, first.networkReceivedBytes),
-            networkSentBytes: since(now.networkSentBytes, first.networkSentBytes), tokens: tally.tokens)
+            networkSentBytes: since(now.networkSentBytes, first.networkSentBytes), tokens: tally.tokens,
+            health: health)
         let stages = usage.map {
             StageSample(
                 node: node, stage: $0.stage, elapsedMs: elapsed, batches: $0.batches, busySeconds: $0.busySeconds,
@@ -69,6 +76,31 @@ final class NodeMonitor: Sendable {
         }
         try ledger.store.record([sample], stages: stages, of: ledger.run)
         return (sample, stages)
+    }
+}
+
+/// Judges a node's health by what changes from reading to reading.
+package struct HealthCheck {
+    /// Longer than a batch takes on the slowest machine that the targets leave room for.
+    package static let patienceSeconds = 30.0
+
+    private var batches = 0
+    private var failed = 0
+    /// When a batch was last seen to have been done, or nothing waited.
+    private var alive = 0.0
+
+    package init() {}
+
+    /// - Parameters:
+    ///   - seconds: since the run's start.
+    ///   - batches: done by all stages together.
+    ///   - waiting: requests that are not answered yet.
+    ///   - failed: requests that failed so far.
+    package mutating func judge(at seconds: Double, batches: Int, waiting: Int, failed: Int) -> NodeHealth {
+        defer { (self.batches, self.failed) = (batches, failed) }
+        if batches != self.batches || waiting == 0 { alive = seconds }
+        if failed > self.failed { return .failing }
+        return seconds - alive >= Self.patienceSeconds ? .stalled : .ok
     }
 }
 
@@ -98,6 +130,11 @@ struct PrometheusText {
             ])
         metric("tokens_total", "counter", "Tokens read and written for answers.", [(node, count(sample.tokens))])
         metric("queue_length", "gauge", "Requests not yet answered.", [(node, count(sample.queueLength))])
+        metric(
+            "node_health", "gauge", "1 for how the node is, 0 for how it is not.",
+            NodeHealth.allCases.map { state in
+                (node + [("state", state.rawValue)], sample.health.map { $0 == state ? 1 : 0 })
+            })
         metric("cpu_seconds_total", "counter", "Processor time of the process.", [(node, sample.cpuSeconds)])
         metric("resident_bytes", "gauge", "Memory of the process.", [(node, count(sample.residentBytes))])
         metric(

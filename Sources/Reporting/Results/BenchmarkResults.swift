@@ -216,10 +216,18 @@ public struct StageUsage: Codable, Sendable, Equatable {
     public var peakBytes: Int?
     /// Hidden states handed to the next stage.
     public var handedOverBytes: Int?
+    public var batches: Int?
+    /// Without work, between the first batch's arrival and the last one's end.
+    public var bubbleSeconds: Double?
+    /// Mean time from the hand of the one before to the beginning of work on a batch.
+    public var hopMs: Double?
+    /// The most batches that waited before it.
+    public var longestQueue: Int?
 
     public init(
         index: Int, layers: String? = nil, threads: Int? = nil, utilization: Double? = nil, cpuSeconds: Double? = nil,
-        residentBytes: Int? = nil, peakBytes: Int? = nil, handedOverBytes: Int? = nil
+        residentBytes: Int? = nil, peakBytes: Int? = nil, handedOverBytes: Int? = nil, batches: Int? = nil,
+        bubbleSeconds: Double? = nil, hopMs: Double? = nil, longestQueue: Int? = nil
     ) {
         self.index = index
         self.layers = layers
@@ -229,6 +237,10 @@ public struct StageUsage: Codable, Sendable, Equatable {
         self.residentBytes = residentBytes
         self.peakBytes = peakBytes
         self.handedOverBytes = handedOverBytes
+        self.batches = batches
+        self.bubbleSeconds = bubbleSeconds
+        self.hopMs = hopMs
+        self.longestQueue = longestQueue
     }
 }
 

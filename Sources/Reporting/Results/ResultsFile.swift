@@ -172,6 +172,10 @@ extension BenchmarkResults {
             try nonNegative(s.residentBytes, "stages[\(i)].residentBytes")
             try nonNegative(s.peakBytes, "stages[\(i)].peakBytes")
             try nonNegative(s.handedOverBytes, "stages[\(i)].handedOverBytes")
+            try nonNegative(s.batches, "stages[\(i)].batches")
+            try nonNegative(s.bubbleSeconds, "stages[\(i)].bubbleSeconds")
+            try nonNegative(s.hopMs, "stages[\(i)].hopMs")
+            try nonNegative(s.longestQueue, "stages[\(i)].longestQueue")
         }
         try unique(quality.map(\.name), "quality.name")
         for (i, q) in quality.enumerated() {

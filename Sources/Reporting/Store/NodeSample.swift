@@ -1,3 +1,12 @@
+/// How a node is, as its own readings show it.
+public enum NodeHealth: String, Sendable, CaseIterable {
+    case ok
+    /// Requests wait, but no stage has taken a batch for a while.
+    case stalled
+    /// Requests failed since the reading before.
+    case failing
+}
+
 /// One reading of a node's state. Counters count from the run's start.
 public struct NodeSample: Sendable, Equatable {
     public var node: String
@@ -15,11 +24,12 @@ public struct NodeSample: Sendable, Equatable {
     public var networkReceivedBytes, networkSentBytes: Int?
     /// Tokens read and written for answers that are done.
     public var tokens: Int?
+    public var health: NodeHealth?
 
     public init(
         node: String, elapsedMs: Double, utilization: Double? = nil, cpuSeconds: Double? = nil,
         residentBytes: Int? = nil, queueLength: Int? = nil, diskReadBytes: Int? = nil, diskWrittenBytes: Int? = nil,
-        networkReceivedBytes: Int? = nil, networkSentBytes: Int? = nil, tokens: Int? = nil
+        networkReceivedBytes: Int? = nil, networkSentBytes: Int? = nil, tokens: Int? = nil, health: NodeHealth? = nil
     ) {
         self.node = node
         self.elapsedMs = elapsedMs
@@ -32,6 +42,7 @@ public struct NodeSample: Sendable, Equatable {
         self.networkReceivedBytes = networkReceivedBytes
         self.networkSentBytes = networkSentBytes
         self.tokens = tokens
+        self.health = health
     }
 }
 

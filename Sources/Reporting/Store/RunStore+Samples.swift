@@ -10,12 +10,13 @@ extension RunStore {
                     sql: """
                         INSERT INTO node_samples (run, node, elapsed_ms, utilization, cpu_seconds, resident_bytes,
                             queue_length, disk_read_bytes, disk_written_bytes, network_received_bytes, network_sent_bytes,
-                            tokens)
-                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                            tokens, health)
+                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                         """,
                     arguments: [
                         run, s.node, s.elapsedMs, s.utilization, s.cpuSeconds, s.residentBytes, s.queueLength,
                         s.diskReadBytes, s.diskWrittenBytes, s.networkReceivedBytes, s.networkSentBytes, s.tokens,
+                        s.health?.rawValue,
                     ])
             }
             for s in stages {
@@ -44,7 +45,8 @@ extension RunStore {
                     cpuSeconds: row["cpu_seconds"], residentBytes: row["resident_bytes"],
                     queueLength: row["queue_length"], diskReadBytes: row["disk_read_bytes"],
                     diskWrittenBytes: row["disk_written_bytes"], networkReceivedBytes: row["network_received_bytes"],
-                    networkSentBytes: row["network_sent_bytes"], tokens: row["tokens"])
+                    networkSentBytes: row["network_sent_bytes"], tokens: row["tokens"],
+                    health: (row["health"] as String?).flatMap(NodeHealth.init))
             }
         }
     }

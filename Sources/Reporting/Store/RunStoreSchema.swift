@@ -1,11 +1,11 @@
 import Foundation
 import GRDB
 
-/// The tables of a run store, version 2. A file says what it is by SQLite's `application_id` and `user_version`.
+/// The tables of a run store, version 3. A file says what it is by SQLite's `application_id` and `user_version`.
 enum RunStoreSchema {
     /// "QBRS".
     static let applicationID: Int32 = 0x5142_5253
-    static let version = 2
+    static let version = 3
 
     static func create(_ db: Database) throws {
         try db.execute(
@@ -50,7 +50,8 @@ enum RunStoreSchema {
                     utilization REAL, cpu_seconds REAL, resident_bytes INTEGER, queue_length INTEGER,
                     disk_read_bytes INTEGER, disk_written_bytes INTEGER,
                     network_received_bytes INTEGER, network_sent_bytes INTEGER,
-                    tokens INTEGER
+                    tokens INTEGER,
+                    health TEXT CHECK (health IN ('ok', 'stalled', 'failing'))
                 ) STRICT;
                 CREATE INDEX samples_by_run ON node_samples (run, node, elapsed_ms);
 

@@ -47,13 +47,20 @@ struct ReportText {
         ]
     }
 
-    static let stageColumns = ["layers", "threads", "utilization", "CPU", "resident", "peak", "handed over"]
+    static let stageColumns = [
+        "layers", "threads", "utilization", "bubble", "batches", "hop, mean", "longest queue", "CPU", "resident",
+        "peak",
+        "handed over",
+    ]
 
     func stageCells(_ s: StageUsage) -> [String] {
         func bytes(_ value: Int?) -> String { value.map { Format.bytes(Double($0)) } ?? "—" }
         return [
             s.layers ?? "—", s.threads.map(String.init) ?? "—", s.utilization.map(Format.percent) ?? "—",
-            s.cpuSeconds.map { Format.duration($0 * 1000) } ?? "—", bytes(s.residentBytes), bytes(s.peakBytes),
+            s.bubbleSeconds.map { Format.duration($0 * 1000) } ?? "—",
+            s.batches.map { Format.grouped(Double($0)) } ?? "—", s.hopMs.map(Format.duration) ?? "—",
+            s.longestQueue.map(String.init) ?? "—", s.cpuSeconds.map { Format.duration($0 * 1000) } ?? "—",
+            bytes(s.residentBytes), bytes(s.peakBytes),
             bytes(s.handedOverBytes),
         ]
     }

@@ -20,6 +20,10 @@ public struct EngineOptions: Sendable {
     public var kernels: String?
     /// Tokens guessed ahead by prompt lookup and checked in one step; 0 guesses none. Answers are the same either way.
     public var draftTokens = 0
+    /// The machines, one a stage, that the layers are divided for; empty for equal ones without a limit.
+    public var nodes: [PipelineNode] = []
+    /// The mean request that the stages are balanced for.
+    public var workload = Workload()
 
     public init() {}
 }
@@ -63,7 +67,7 @@ public final class Engine: Sendable {
         self.options = options
         let kernels = try KernelSet.select(options.kernels)
         self.kernels = kernels
-        partition = try Partition(model, stages: options.stages)
+        partition = try Partition(ModelOutline(checkpoint), options: options)
         context = min(options.context ?? model.contextLength, model.contextLength)
         let pages = options.cacheBytes / KVCache.bytesPerPage(model, options.cachePrecision)
         capacity = pages * KVCache.pagePositions

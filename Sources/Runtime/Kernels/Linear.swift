@@ -52,15 +52,13 @@ final class PackedWeights: @unchecked Sendable {
         bits: Int, rows: Int, columns: Int, scaleGroup: Int, asymmetric: Bool, bfloatScales inBfloat: Bool,
         _ kernels: KernelSet
     ) {
-        group = PackedWeights.kernelGroup(columns: columns, scaleGroup: scaleGroup)
-        let groups = (columns + group - 1) / group
-        let block = kernels.rowBlock
-        rowBlocks = (rows + block - 1) / block
-        let size = kernels.table.pointee.weights_size(Int32(bits), Int32(rows), Int32(groups), Int32(group))
+        let room = Room(bits: bits, rows: rows, columns: columns, scaleGroup: scaleGroup, kernels)
+        (group, rowBlocks) = (room.group, room.rowBlocks)
+        let (groups, block, size) = (room.groups, kernels.rowBlock, room.quantBytes)
         quants = AlignedBuffer(count: size, willBeFilled: true)
-        scales = inBfloat ? nil : AlignedBuffer(count: rowBlocks * groups * block, willBeFilled: true)
-        bfloatScales = inBfloat ? AlignedBuffer(count: rowBlocks * groups * block, willBeFilled: true) : nil
-        zeroPoints = asymmetric ? AlignedBuffer(count: rowBlocks * groups * block) : nil
+        scales = inBfloat ? nil : AlignedBuffer(count: room.scales, willBeFilled: true)
+        bfloatScales = inBfloat ? AlignedBuffer(count: room.scales, willBeFilled: true) : nil
+        zeroPoints = asymmetric ? AlignedBuffer(count: room.scales) : nil
         viewPointer = .allocate(capacity: 1)
         viewPointer.initialize(
             to: qk_weights(
@@ -85,6 +83,27 @@ final class PackedWeights: @unchecked Sendable {
 
     var byteCount: Int {
         quants.byteCount + (scales?.byteCount ?? 0) + (bfloatScales?.byteCount ?? 0) + (zeroPoints?.byteCount ?? 0)
+    }
+
+    /// Bytes that weights of this kind will take, without making them.
+    static func byteCount(
+        bits: Int, rows: Int, columns: Int, scaleGroup: Int, asymmetric: Bool, bfloatScales: Bool, _ kernels: KernelSet
+    ) -> Int {
+        let room = Room(bits: bits, rows: rows, columns: columns, scaleGroup: scaleGroup, kernels)
+        return room.quantBytes + room.scales * ((bfloatScales ? 2 : 4) + (asymmetric ? 4 : 0))
+    }
+
+    /// How weights lie in a kernel set's order: rows in whole blocks, columns in whole groups.
+    private struct Room {
+        let group, groups, rowBlocks, quantBytes, scales: Int
+
+        init(bits: Int, rows: Int, columns: Int, scaleGroup: Int, _ kernels: KernelSet) {
+            group = PackedWeights.kernelGroup(columns: columns, scaleGroup: scaleGroup)
+            groups = (columns + group - 1) / group
+            rowBlocks = (rows + kernels.rowBlock - 1) / kernels.rowBlock
+            quantBytes = kernels.table.pointee.weights_size(Int32(bits), Int32(rows), Int32(groups), Int32(group))
+            scales = rowBlocks * groups * kernels.rowBlock
+        }
     }
 
     /// The kernel sums integers over one group of activations: at most 128 columns, a multiple of 32, within one scale.

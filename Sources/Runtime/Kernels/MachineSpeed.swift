@@ -9,6 +9,11 @@ public struct MachineSpeed: Sendable, Codable, Equatable {
     /// Bytes a second read from memory, far beyond the caches.
     public let readBytesPerSecond: Double
 
+    public init(productsPerSecond: Double, readBytesPerSecond: Double) {
+        self.productsPerSecond = productsPerSecond
+        self.readBytesPerSecond = readBytesPerSecond
+    }
+
     /// The best of several runs on `threads` threads at once: on a shared machine others only take away.
     public static func measure(kernels: KernelSet, threads: Int) -> MachineSpeed {
         let pool = ThreadPool(threads: threads)

@@ -19,6 +19,9 @@ public enum ComputePrecision: String, Sendable, CaseIterable {
 
 /// A stage's share of a checkpoint, in memory and in the order that the kernels read.
 struct DecoderWeights: Sendable {
+    /// Columns that share a scale in a head that is rounded at load.
+    static let headGroup = 32
+
     let range: Range<Int>
     let layers: [DecoderLayer]
     /// The embedding table, on the first stage.
@@ -120,8 +123,8 @@ private struct WeightLoader {
             info.shape == [outputs, inputs] && info.dtype.isSupportedFloat
             ? try checkpoint.withBytes(name) {
                 PackedWeights.roundToNearest(
-                    $0, info.dtype, rows: outputs, columns: inputs, group: 32, kernels: compute.kernels,
-                    pool: compute.pool)
+                    $0, info.dtype, rows: outputs, columns: inputs, group: DecoderWeights.headGroup,
+                    kernels: compute.kernels, pool: compute.pool)
             } : nil
         guard let packed else {
             // Reading it whole tells what is wrong with it.

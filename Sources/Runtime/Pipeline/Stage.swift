@@ -31,6 +31,8 @@ public struct StageUsage: Sendable {
     public var hopSeconds = 0.0
     /// Batches that wait before the stage now.
     public var queueLength = 0
+    /// The most that ever waited when one was taken.
+    public var longestQueue = 0
     fileprivate var firstArrival: Double?
     /// Bytes of hidden states handed to the next stage.
     public var bytesSent = 0
@@ -99,10 +101,12 @@ final class Stage: @unchecked Sendable {
             while let message = inbound.receive() {
                 let begin = monotonicSeconds()
                 let cpuBegin = decoder.cpuSeconds
+                let waiting = inbound.count
                 var result = process(message, begin)
                 let end = monotonicSeconds()
                 usage.withLock {
                     $0.batches += 1
+                    $0.longestQueue = max($0.longestQueue, waiting)
                     $0.rows += message.batch.rows
                     $0.busySeconds += end - begin
                     $0.hopSeconds += max(0, begin - message.sentAt)
