@@ -2,7 +2,8 @@
 # Installs what the build and the tests need on Debian: C libraries, fonts and a browser-free Chart.js. Quick when all is there.
 set -euo pipefail
 
-packages=(libopenblas-dev libhdf5-dev libsqlite3-dev libpcre2-dev zlib1g-dev libjs-chart.js pkg-config python3-venv make git)
+packages=(libopenblas-dev libhdf5-dev libsqlite3-dev libpcre2-dev zlib1g-dev libjs-chart.js pkg-config python3-venv make git
+    shellcheck)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")

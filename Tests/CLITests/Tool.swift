@@ -32,8 +32,12 @@ struct Tool {
 
     /// Runs to the end.
     func run(_ arguments: [String], in folder: URL? = nil, environment: [String: String] = [:]) throws -> Outcome {
+        try Self.outcome(of: process(arguments, in: folder, environment: environment))
+    }
+
+    /// Runs a process to the end.
+    static func outcome(of process: Process) throws -> Outcome {
         try withFolder { own in
-            let process = process(arguments, in: folder, environment: environment)
             // Files, not pipes: what is not read cannot block the process.
             let output = own.appending(path: "stdout")
             let errors = own.appending(path: "stderr")
