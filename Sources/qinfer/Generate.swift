@@ -110,7 +110,7 @@ struct Generate: ParsableCommand {
         }
         try inJob(jobFlags, stages: engine.stages) { job in
             let work = JobWork(
-                try Checkpoint(directory: directory), options: engine.options, format: jobFlags.wire)
+                try Checkpoint(directory: directory), options: try engine.options, format: jobFlags.wire)
             guard job.place.rank == 0 else {
                 return try job.assist(work) { try Tokenizer(directory: directory) }
             }
