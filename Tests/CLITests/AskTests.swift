@@ -85,7 +85,7 @@ import Testing
             #expect(try file("a", "results.jsonl") == file("b", "results.jsonl"))
             #expect(try file("a", "results.jsonl").contains("\"grounding\""))
             #expect(try !file("a", "timings.jsonl").contains("\"cached\""))
-            #expect(try file("b", "timings.jsonl").components(separatedBy: #""cached": true"#).count == 5)
+            #expect(try file("b", "timings.jsonl").components(separatedBy: #""cached":true"#).count == 5)
             let timings = try file("b", "timings.jsonl")
             _ = try run("b", "--resume")
             #expect(try file("b", "timings.jsonl") == timings)

@@ -12,11 +12,11 @@ import Testing
             for word in ["layers", "KV a request", "6.00 GB", "tokens/s", "bubble", "on the wire", "(given)"] {
                 #expect(table.output.contains(word), "\(word) is missing in\n\(table.output)")
             }
-            let json = try Tool.qinfer.run(["plan", model, "--json", "--node-memory", "1GB,2GiB"] + given)
+            let json = try Tool.qinfer.run(["plan", model, "--json", "--node-memory", "2GB,3GiB"] + given)
             #expect(json.status == 0, "\(json.errors)")
             let plan = try #require(try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
             let stages = try #require(plan["stages"] as? [[String: Any]])
-            #expect(stages.map { $0["memory_limit_bytes"] as? Int } == [1_000_000_000, 1 << 31])
+            #expect(stages.map { $0["memory_limit_bytes"] as? Int } == [2_000_000_000, 3 << 30])
             #expect((plan["tokens_per_second"] as? Double ?? 0) > 0)
             let shares = stages.compactMap { $0["share_of_time"] as? Double }
             #expect(shares.reduce(0, +) > 0.999)

@@ -47,7 +47,7 @@ import Testing
             let predicted = try ModelOutline(plain).quantized(by: QuantizationScheme(bits: 8))
             let costs = try ModelCosts(predicted, kernels: KernelSet.select())
             let made = try ModelCosts(ModelOutline(checkpoints.last!), kernels: KernelSet.select())
-            #expect(costs == made)
+            #expect(costs.embedding == made.embedding && costs.layers == made.layers && costs.head == made.head)
         }
     }
 
