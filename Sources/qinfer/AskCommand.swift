@@ -75,8 +75,8 @@ struct AskCommand: AsyncParsableCommand {
             .prompt("ask", language: language ?? question.language)
             .prepared(for: ChatTemplate(directory: directory, override: engine.chatTemplate))
         let configuration = AnswerConfiguration(
-            modelDigest: digest, prompts: PromptSet(prompt), calibration: ModelCalibration(), model: directory, nodeID: "",
-            options: try engine.options, task: "ask")
+            modelDigest: digest, prompts: PromptSet(prompt), calibration: ModelCalibration(), model: directory,
+            nodeID: "", options: try engine.options, task: "ask")
         let known = try cache.map {
             CachedAnswers(try AnswerCache(URL(fileURLWithPath: $0)), configuration: configuration)
         }

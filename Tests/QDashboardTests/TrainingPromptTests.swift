@@ -4,7 +4,9 @@ import Testing
 
 /// The prompts that the small model is trained on (Datasets/training): every task in both languages, with the answers' labels.
 @Suite struct TrainingPromptTests {
-    static let library = Result { try PromptLibrary(directory: repository.appending(path: "Datasets/training/prompts")) }
+    static let library = Result {
+        try PromptLibrary(directory: repository.appending(path: "Datasets/training/prompts"))
+    }
 
     @Test(arguments: AnswerTask.allCases, Language.allCases)
     func isThere(task: AnswerTask, language: Language) throws {

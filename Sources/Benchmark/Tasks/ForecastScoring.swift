@@ -11,7 +11,9 @@ package enum ForecastScoring {
         return name.hasPrefix("forecastPrice") ? "priceUSD" : nil
     }
 
-    package static func forecasts(_ requests: [(id: String, facts: Facts)], _ labels: TaskLabels) -> [TaskQuality.Forecast] {
+    package static func forecasts(
+        _ requests: [(id: String, facts: Facts)], _ labels: TaskLabels
+    ) -> [TaskQuality.Forecast] {
         struct Sample {
             var actual, forecast, naive: Double
             var interval: Science.Forecast.Interval?

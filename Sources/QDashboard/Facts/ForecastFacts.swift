@@ -39,7 +39,7 @@ extension FactDefinition {
                 guard let forecast = context.forecasts[.price24h], let now = context.latest(\.price) else { return nil }
                 let (low, high) = (forecast.interval80.low, forecast.interval80.high)
                 return .word(low > now ? "up" : high < now ? "down" : "flat")
-            }
+            },
         ]
 }
 

@@ -113,14 +113,16 @@ enum TaskText {
     }
 
     static let groundingColumns = [
-        "", "texts", "numbers", "grounded", "written freely", "texts without a loose number", "written twice", "fact asked for",
+        "", "texts", "numbers", "grounded", "written freely", "texts without a loose number", "written twice",
+        "fact asked for",
     ]
 
     static func groundingRows(_ tasks: TaskQuality) -> [[String]] {
         tasks.models.flatMap { model in
             model.grounding.filter { $0.texts > 0 }.map { own in
                 [
-                    "\(own.task) · \(model.name)", "\(own.texts)", "\(own.numbers)", share(own.rate), share(own.freeRate),
+                    "\(own.task) · \(model.name)", "\(own.texts)", "\(own.numbers)", share(own.rate),
+                    share(own.freeRate),
                     "\(own.groundedTexts)", "\(own.regenerated)",
                     own.asked == nil ? "—" : "\(share(own.asked)) of \(own.askedCount)",
                 ]
