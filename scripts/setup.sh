@@ -2,7 +2,7 @@
 # Installs what the build and the tests need on Debian: C libraries, fonts and a browser-free Chart.js. Quick when all is there.
 set -euo pipefail
 
-packages=(libopenblas-dev libhdf5-dev libsqlite3-dev libpcre2-dev zlib1g-dev libopenmpi-dev openmpi-bin iproute2 libjs-chart.js
+packages=(libopenblas-dev libhdf5-dev libsqlite3-dev libpcre2-dev zlib1g-dev libopenmpi-dev openmpi-bin iproute2 procps libjs-chart.js
     pkg-config python3-venv make git shellcheck)
 missing=()
 for package in "${packages[@]}"; do

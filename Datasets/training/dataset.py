@@ -6,13 +6,13 @@ import json
 import random
 import re
 
-from wording import OUT, Lines, write
+from wording import ASKED, KINDS, OUT, Lines, write
 
 TEMPLATE = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
 # Facts that a plain snapshot has; the others come from a recording's history, which a request may lack.
-SNAPSHOT = {"failed", "message", "epoch", "tick", "last", "quality", "price", "addresses", "verdict", "mean", "start", "week", "count", "cap", "supply", "burned", "news", "question"}
+SNAPSHOT = {"epoch", "tick", "last", "quality", "price", "addresses", "verdict", "mean", "start", "week", "count", "cap", "supply", "burned"}
 
 
 def chat(messages) -> str:
@@ -29,12 +29,12 @@ def read(rendered: str, labels: str):
             yield row, truth[row["id"]]
 
 
-def _thinned(text: str, language: str, rand: random.Random, only_snapshot: bool) -> str:
-    """The prompt with some fact lines missing, as where a recording does not show them."""
+def _thinned(text: str, language: str, rand: random.Random, missing: float, kept_keys) -> str:
+    """The prompt with a share of its fact lines missing, as where a recording does not show them; `kept_keys` always stay."""
     kept = []
     for line in text.split("\n"):
         key = next(iter(Lines(line, language)), None)
-        if key in (None, "question", "news", "failed", "message") or (key in SNAPSHOT if only_snapshot else rand.random() > 0.12):
+        if key is None or key in kept_keys or rand.random() >= missing:
             kept.append(line)
     return "\n".join(kept)
 
@@ -67,9 +67,15 @@ def _strange(text: str, language: str, rand: random.Random):
     return "\n".join(lines)
 
 
-def example(row: dict, truth: dict, rand: random.Random, augment: bool) -> tuple[str, str]:
+ALWAYS = {"question", "news", "failed", "message"}
+EVIDENCE = {key for key, _ in KINDS["en"].values()}
+# What a label rests on where nothing is wrong.
+GROUNDS = {"prediction": {"trend"}, "oracle": {"direction"}}
+
+
+def example(row: dict, truth: dict, rand: random.Random, augment: bool, missing: float = 0.0) -> tuple[str, str]:
     """(prompt, answer). Augmented: at times without history, with lines missing, or out of range with labels that nothing
-    can tell, so that the model is unsure there."""
+    can tell, so that the model is unsure there. Of the lines that the answer does not rest on, the share `missing` is left out."""
     language, task = row["language"], row["task"]
     messages = [dict(m) for m in row["messages"]]
     user = messages[-1]["content"]
@@ -79,15 +85,18 @@ def example(row: dict, truth: dict, rand: random.Random, augment: bool) -> tuple
     if augment:
         chance = rand.random()
         if chance < 0.04 and (strange := _strange(user, language, rand)):
-            user = strange
+            user, missing = strange, 0.0
             for name, choices in options.items():
                 known[name] = labels[name] = rand.choice(choices)["value"]
             if task == "anomaly" and known["kind"] == "none":
                 known["severity"] = labels["severity"] = "none"
         elif chance < 0.10 and truth["kind"] == "none":
-            user = _thinned(user, language, rand, only_snapshot=True)
+            user = _thinned(user, language, rand, 1, ALWAYS | SNAPSHOT)
         elif chance < 0.25 and truth["kind"] == "none":
-            user = _thinned(user, language, rand, only_snapshot=False)
+            user = _thinned(user, language, rand, 0.12, ALWAYS)
+    if missing > 0:
+        needed = ALWAYS | GROUNDS.get(task, set()) | {ASKED["en"][name][0] for name in labels.get("asked", ())}
+        user = _thinned(user, language, rand, missing, needed | (EVIDENCE if truth["kind"] != "none" else set()))
     messages[-1]["content"] = user
     text = write(task, language, Lines(user, language), known, rand)
     answer = ""

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Trains the embedded model from nothing on rendered requests of the train split, on a CPU; goes on where it was stopped.
 
-    train.py MODEL_FOLDER RENDERED LABELS --work FOLDER [--minutes 140] [--threads 2] [--seed 1]
+    train.py MODEL_FOLDER RENDERED LABELS --work FOLDER [--steps 5000] [--threads 2] [--seed 1]
 
-Qwen2 architecture, AdamW, one cycle of the learning rate over the time given; the loss is taken on answers alone. Each pass
-over the requests words them anew. `work` holds the checkpoint (every five minutes) and loss.csv. At the end the weights
-are written to MODEL_FOLDER in bf16.
+Qwen2 architecture; Muon for the layers' matrices, AdamW for the embedding, biases and norms; one cycle of the learning rate.
+The loss is taken on answers alone. Each pass over the requests words them anew, and prompts grow: at first most of the lines
+that the answer does not need are left out, so that where to look is learned on short prompts. Every 50th request is held
+back, and judged on the way. `work` holds the checkpoint (every 5 minutes), loss.csv and held-back.csv. At the end the
+weights are written to MODEL_FOLDER in bf16.
 """
 import argparse
 import csv
@@ -22,24 +24,24 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from dataset import example, read
 
 CONFIGURATION = dict(
-    hidden_size=128, num_hidden_layers=12, num_attention_heads=4, num_key_value_heads=2, intermediate_size=512,
+    hidden_size=128, num_hidden_layers=12, num_attention_heads=4, num_key_value_heads=2, intermediate_size=384,
     max_position_embeddings=1024, rope_theta=10_000.0, rms_norm_eps=1e-6, tie_word_embeddings=True, use_sliding_window=False,
     bos_token_id=None, eos_token_id=2, pad_token_id=0)
-TOKENS_PER_STEP = 6144
-PEAK = 3e-3
+TOKENS_PER_STEP = 4096
+PEAK = 4e-3
+WARM_UP = 100
+GROWN = 0.5
+"""The share of the training after which prompts are whole."""
 
 
-def batches(rows, tokenizer, rand):
+def batches(rows, tokenizer, rand, progress):
     """Padded batches of nearly equal lengths, for ever: (tokens, targets), targets −100 where nothing is learned."""
     while True:
         order = list(range(len(rows)))
         rand.shuffle(order)
-        for start in range(0, len(order), 512):
-            drawn = []
-            for index in order[start:start + 512]:
-                prompt, answer = example(*rows[index], rand, augment=True)
-                given, wanted = tokenizer.encode(prompt).ids, tokenizer.encode(answer).ids
-                drawn.append((given + wanted, len(given)))
+        for start in range(0, len(order), 384):
+            missing = 0.85 * max(0.0, 1 - progress() / GROWN)
+            drawn = [encoded(example(*rows[index], rand, augment=True, missing=missing), tokenizer) for index in order[start:start + 384]]
             drawn.sort(key=lambda pair: len(pair[0]))
             groups, group = [], []
             for pair in drawn:
@@ -49,23 +51,92 @@ def batches(rows, tokenizer, rand):
                 group.append(pair)
             groups.append(group)
             rand.shuffle(groups)
-            for group in groups:
-                length = max(len(tokens) for tokens, _ in group)
-                tokens = torch.zeros(len(group), length, dtype=torch.long)
-                targets = torch.full((len(group), length), -100)
-                for place, (ids, given) in enumerate(group):
-                    tokens[place, :len(ids)] = torch.tensor(ids)
-                    targets[place, given:len(ids)] = torch.tensor(ids[given:])
-                yield tokens, targets
+            yield from map(padded, groups)
 
 
-def loss_of(model, tokens, targets):
-    """Mean over the answers' tokens; the head is computed for those positions alone. Padding stands on the right, where a
-    causal model does not look."""
+def encoded(pair, tokenizer):
+    prompt, answer = (tokenizer.encode(text).ids for text in pair)
+    return prompt + answer, len(prompt)
+
+
+def padded(group):
+    length = max(len(tokens) for tokens, _ in group)
+    tokens = torch.zeros(len(group), length, dtype=torch.long)
+    targets = torch.full((len(group), length), -100)
+    for place, (ids, given) in enumerate(group):
+        tokens[place, :len(ids)] = torch.tensor(ids)
+        targets[place, given:len(ids)] = torch.tensor(ids[given:])
+    return tokens, targets
+
+
+def scores(model, tokens, targets):
+    """(logits, wanted) of the answers' tokens; the head is computed for those positions alone. Padding stands on the right,
+    where a causal model does not look."""
     hidden = model.model(input_ids=tokens).last_hidden_state[:, :-1]
     wanted = targets[:, 1:]
     learned = wanted != -100
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden[learned]), wanted[learned])
+    return model.lm_head(hidden[learned]), wanted[learned], learned
+
+
+@torch.no_grad()
+def judged(model, held, tokenizer):
+    """(loss, share of tokens right, share of answers right in all of their labels' tokens), on requests never trained on."""
+    model.eval()
+    loss, right, count, whole = 0.0, 0, 0, 0
+    for start in range(0, len(held), 24):
+        group = held[start:start + 24]
+        logits, wanted, learned = scores(model, *padded([(ids, given) for ids, given, _ in group]))
+        loss += torch.nn.functional.cross_entropy(logits, wanted, reduction="sum").item()
+        hits = torch.zeros_like(learned)
+        hits[learned] = logits.argmax(-1) == wanted
+        right, count = right + hits.sum().item(), count + len(wanted)
+        for place, (_, given, labels) in enumerate(group):
+            whole += hits[place, given - 1:given - 1 + labels].all().item()
+    model.train()
+    return loss / count, right / count, whole / len(held)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose matrices are made orthogonal (K. Jordan et al., 2024), with updates of AdamW's size (J. Liu et al., 2025).
+    In fp32, and matrices of one shape together: PyTorch's own rounds to bf16, which few CPUs compute in."""
+
+    def __init__(self, matrices, lr, momentum=0.95, weight_decay=0.02):
+        super().__init__(matrices, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            shapes = {}
+            for matrix in group["params"]:
+                shapes.setdefault(matrix.shape, []).append(matrix)
+            for shape, matrices in shapes.items():
+                gradients = torch.stack([m.grad for m in matrices])
+                state = self.state[matrices[0]]
+                average = state.setdefault("average", torch.zeros_like(gradients))
+                average.lerp_(gradients, 1 - group["momentum"])
+                updates = self.orthogonal(gradients.lerp(average, group["momentum"]))
+                for matrix, update in zip(matrices, updates):
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                    matrix.add_(update, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+
+    @staticmethod
+    def orthogonal(batch):
+        """Newton-Schulz iterations of the fifth order."""
+        tall = batch.size(-2) > batch.size(-1)
+        x = batch.mT if tall else batch
+        x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+        for _ in range(5):
+            square = x @ x.mT
+            x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+        return x.mT if tall else x
+
+
+def optimizers(model):
+    matrices = [p for name, p in model.named_parameters() if p.dim() > 1 and "layers" in name]
+    others = [p for name, p in model.named_parameters() if not (p.dim() > 1 and "layers" in name)]
+    return [
+        Muon(matrices, lr=PEAK),
+        torch.optim.AdamW(others, lr=PEAK, betas=(0.9, 0.98), weight_decay=0.0)]
 
 
 def main():
@@ -74,7 +145,7 @@ def main():
     options.add_argument("rendered")
     options.add_argument("labels")
     options.add_argument("--work", type=pathlib.Path, required=True)
-    options.add_argument("--minutes", type=float, default=140)
+    options.add_argument("--steps", type=int, default=5000)
     options.add_argument("--threads", type=int, default=os.cpu_count())
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args()
@@ -83,52 +154,63 @@ def main():
     given.work.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_file(str(given.folder / "tokenizer.json"))
     rows = list(read(given.rendered, given.labels))
+    held = []
+    for row in rows[::50]:
+        prompt, answer = example(*row, random.Random(0), augment=False)
+        labels = answer.rsplit("\n", 1)[0] if row[0]["task"] != "ask" else ""
+        held.append((*encoded((prompt, answer), tokenizer), len(tokenizer.encode(labels).ids)))
+    rows = [row for place, row in enumerate(rows) if place % 50]
     config = Qwen2Config(vocab_size=tokenizer.get_vocab_size(), **CONFIGURATION)
     config._attn_implementation = "sdpa"
     model = Qwen2ForCausalLM(config)
-    decayed = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}], lr=PEAK, betas=(0.9, 0.98))
+    optimizing = optimizers(model)
     step, spent, tokens_seen = 0, 0.0, 0
     state = given.work / "checkpoint.pt"
     if state.exists():
         saved = torch.load(state)
         model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, kept in zip(optimizing, saved["optimizers"]):
+            optimizer.load_state_dict(kept)
         step, spent, tokens_seen = saved["step"], saved["spent"], saved["tokens"]
         print(f"goes on at step {step}, minute {spent / 60:.1f}", flush=True)
-    source = batches(rows, tokenizer, random.Random(given.seed * 1000 + step))
+    source = batches(rows, tokenizer, random.Random(given.seed * 1_000_003 + step), lambda: step / given.steps)
 
     def save():
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": spent, "tokens": tokens_seen}, str(state) + ".new")
+        torch.save({
+            "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizing], "step": step, "spent": spent,
+            "tokens": tokens_seen}, str(state) + ".new")
         os.replace(str(state) + ".new", state)
 
-    total = given.minutes * 60
     since, recent, saved_at = time.time(), [], time.time()
-    with open(given.work / "loss.csv", "a", newline="") as file:
-        log = csv.writer(file)
-        while spent < total:
-            # Warm up over two minutes, then a cosine down to a fiftieth, by the time spent: a busy machine gets fewer steps.
-            share = spent / total
-            rate = PEAK * min(1.0, (spent + 1) / 120) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+    with open(given.work / "loss.csv", "a", newline="") as losses, open(given.work / "held-back.csv", "a", newline="") as judgements:
+        while step < given.steps:
+            share = step / given.steps
+            rate = PEAK * min(1.0, (step + 1) / WARM_UP) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+            for optimizer in optimizing:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
             tokens, targets = next(source)
-            loss = loss_of(model, tokens, targets)
+            logits, wanted, _ = scores(model, tokens, targets)
+            loss = torch.nn.functional.cross_entropy(logits, wanted)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            for optimizer in optimizing:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
             recent.append(loss.item())
             step, tokens_seen = step + 1, tokens_seen + tokens.numel()
             now = time.time()
             spent, since = spent + now - since, now
             if step % 20 == 0:
-                log.writerow([step, tokens_seen, f"{spent / 60:.2f}", f"{sum(recent) / len(recent):.4f}", f"{rate:.6f}"])
-                file.flush()
-                print(f"step {step}, {tokens_seen / 1e6:.2f} M tokens, minute {spent / 60:.1f} of {given.minutes:g}, loss {sum(recent) / len(recent):.4f}", flush=True)
+                csv.writer(losses).writerow([step, tokens_seen, f"{spent / 60:.2f}", f"{sum(recent) / len(recent):.4f}", f"{rate:.6f}"])
+                losses.flush()
+                print(f"step {step} of {given.steps}, {tokens_seen / 1e6:.2f} M tokens, minute {spent / 60:.1f}, loss {sum(recent) / len(recent):.4f}", flush=True)
                 recent = []
+            if step % 500 == 0 or step == given.steps:
+                found = judged(model, held, tokenizer)
+                csv.writer(judgements).writerow([step, f"{spent / 60:.2f}", *(f"{value:.4f}" for value in found)])
+                judgements.flush()
+                print("held back: loss {:.4f}, tokens {:.2%}, labels {:.2%}".format(*found), flush=True)
             if now - saved_at > 300:
                 save()
                 saved_at = now

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A byte-level BPE over the training texts: digits alone, so that a number is copied digit by digit.
 
-    train_tokenizer.py FOLDER RENDERED LABELS [--vocabulary 4096]
+    train_tokenizer.py FOLDER RENDERED LABELS [--vocabulary 5120]
 """
 import argparse
 import json
@@ -21,7 +21,7 @@ def main():
     options.add_argument("folder", type=pathlib.Path)
     options.add_argument("rendered")
     options.add_argument("labels")
-    options.add_argument("--vocabulary", type=int, default=4096)
+    options.add_argument("--vocabulary", type=int, default=5120)
     given = options.parse_args()
     rand = random.Random(0)
 

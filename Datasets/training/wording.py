@@ -257,7 +257,9 @@ def write(task: str, language: str, lines: Lines, labels: dict, random) -> str:
     if kind != "none" and not beyond:
         key, wordings = KINDS[language][kind]
         if key in lines:
-            incident = [_say(random, wordings, values), _say(random, SIZES[language][labels["severity"]], values)]
+            incident = [_say(random, wordings, values)]
+            if labels["severity"] in SIZES[language]:
+                incident.append(_say(random, SIZES[language][labels["severity"]], values))
     spent = {KINDS[language][kind][0]} if kind != "none" else set()
     if task == "prediction":
         table = DIRECTION if "trend" in lines else UNFORECAST

@@ -9,18 +9,25 @@ public struct Load: Sendable {
     public var requestsPerSecond: Double
     /// Of the server scenario's arrivals: same seed, same arrivals.
     public var seed: UInt64
+    /// Requests in the system at once at the most: the next one arrives when one is answered. Nil for no such limit.
+    public var maxConcurrency: Int?
 
     /// Requests of one query of the multi-stream scenario.
     public static let streams = 8
 
-    public init(_ scenario: Scenario, requestsPerSecond: Double = 1, seed: UInt64 = 0) {
+    public init(
+        _ scenario: Scenario, requestsPerSecond: Double = 1, seed: UInt64 = 0, maxConcurrency: Int? = nil
+    ) {
         self.scenario = scenario
+        self.maxConcurrency = maxConcurrency
         self.requestsPerSecond = requestsPerSecond
         self.seed = seed
     }
 
     /// Requests in the system at once, at most.
-    func inFlight(of count: Int) -> Int { scenario == .singleStream ? 1 : max(1, count) }
+    func inFlight(of count: Int) -> Int {
+        scenario == .singleStream ? 1 : max(1, min(count, maxConcurrency ?? count))
+    }
 
     /// Hands requests out as they arrive: `next` waits for the moment.
     func arrivals(_ requests: [AnalysisRequest]) -> Arrivals { Arrivals(self, requests) }

@@ -41,6 +41,12 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Mean arrivals of the server scenario (Poisson).", valueName: "requests/s"))
     var rate: Double?
 
+    @Option(
+        help: ArgumentHelp(
+            "Offline: keep this many requests in the system; the next arrives when one is answered.",
+            valueName: "count"))
+    var maxConcurrency: Int?
+
     @Option(help: "Of the server scenario's arrivals.")
     var seed: UInt64 = 0
 
@@ -87,6 +93,12 @@ struct RunCommand: AsyncParsableCommand {
     func validate() throws {
         if scenario == .server, rate == nil { throw ValidationError("--scenario server needs --rate") }
         if let rate, !(rate > 0 && rate.isFinite) { throw ValidationError("--rate: expected more than 0, got \(rate)") }
+        if let maxConcurrency {
+            guard scenario == .offline else { throw ValidationError("--max-concurrency needs --scenario offline") }
+            guard maxConcurrency >= 1 else {
+                throw ValidationError("--max-concurrency: expected at least 1, got \(maxConcurrency)")
+            }
+        }
         guard agreementRequests >= 1, agreementTexts >= 1 else {
             throw ValidationError("--agreement-requests and --agreement-texts: expected at least 1")
         }
@@ -110,7 +122,7 @@ struct RunCommand: AsyncParsableCommand {
         let benchmark = SnapshotBenchmark(
             model: URL(fileURLWithPath: model), engine: try engine.options, chatTemplate: engine.chatTemplate,
             prompts: PromptLibrary.folder(prompts, model: URL(fileURLWithPath: model)), language: language,
-            load: Load(scenario, requestsPerSecond: rate ?? 1, seed: seed))
+            load: Load(scenario, requestsPerSecond: rate ?? 1, seed: seed, maxConcurrency: maxConcurrency))
         let progress = Progress("requests", total: requests.count)
         let measured = try benchmark.run(requests) { progress.update($0) }
         progress.finish()

@@ -90,7 +90,7 @@ struct JobFailureTests {
             let job = try MPIJob(
                 ranks: 3,
                 JobTests.arguments(
-                    try makeDeepModel(in: folder), try makeSnapshots(in: folder, count: 60), output,
+                    try makeDeepModel(in: folder), try makeSnapshots(in: folder, count: 600), output,
                     ["--transport", "mpi", "--stages", "3", "--batch", "2"]), in: folder)
             let results = output.appending(path: "results.jsonl")
             while job.process.isRunning, (try? lines(results).count) ?? 0 < 5 { usleep(300) }

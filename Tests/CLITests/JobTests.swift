@@ -127,10 +127,9 @@ struct JobTests {
         let url = model.appending(path: "model.safetensors")
         var file = try Data(contentsOf: url)
         let length = file.prefix(8).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
-        let header = try #require(
-            try JSONSerialization.jsonObject(with: file[8..<8 + length]) as? [String: [String: Any]])
-        for (name, entry) in header where which(name) {
-            let offsets = try #require(entry["data_offsets"] as? [Int])
+        let header = try #require(try JSONSerialization.jsonObject(with: file[8..<8 + length]) as? [String: Any])
+        for (name, entry) in header where name != "__metadata__" && which(name) {
+            let offsets = try #require((entry as? [String: Any])?["data_offsets"] as? [Int])
             for byte in offsets[0]..<offsets[1] { file[8 + length + byte] = 0xFF }
         }
         try file.write(to: url)

@@ -30,7 +30,17 @@ up)
     echo "hosts: $shaped, $delayed"
     ;;
 cut) ip link set "${prefix}v$1" down ;;
-join) ip link set "${prefix}v$1" up ;;
+join)
+    ip link set "${prefix}v$1" up
+    # A link needs a moment. Nobody listens there: to be refused is to be answered.
+    for _ in $(seq 50); do
+        answer=$(ip netns exec "$prefix$1" timeout 1 bash -c "</dev/tcp/10.77.0.$((1 + ($1 == 1)))/9" 2>&1 || true)
+        [[ $answer == *refused* ]] && exit 0
+        sleep 0.2
+    done
+    echo "hosts.sh: host $1 does not reach the first one" >&2
+    exit 1
+    ;;
 run)
     export OMPI_MCA_plm_rsh_agent="$(dirname "$(readlink -f "$0")")/hosts-agent.sh" QUBIC_HOSTS=$prefix
     export OMPI_MCA_btl_tcp_if_include=10.77.0.0/24 OMPI_MCA_oob_tcp_if_include=10.77.0.0/24

@@ -15,11 +15,14 @@ extension FactDefinition {
             }
             return [
                 row("", quantity.formula) { $0.value },
-                row("Low80", "low end of the 80 % interval: errors of the back-test") { $0.interval80.low },
+                row("Low80", "low end of the 80 % interval: \(quantity.errors)") { $0.interval80.low },
                 row("High80", "its high end") { $0.interval80.high },
                 row("Low95", "low end of the 95 % interval") { $0.interval95.low },
                 row("High95", "its high end") { $0.interval95.high },
-                .init(name + "Method", "word", quantity.window, "the method that the back-test chose") { context in
+                .init(
+                    name + "Method", "word", quantity.window,
+                    quantity == .quality6h ? "mixture" : "the method that the back-test chose"
+                ) { context in
                     context.forecasts[quantity].map { .word($0.method.rawValue) }
                 },
             ]
@@ -71,11 +74,14 @@ enum ForecastQuantity: String, CaseIterable, Sendable {
         switch self {
         case .tick1h, .tickEpochEnd: "the newest tick then, by the method that a back-test on the epoch chose"
         case .quality6h:
-            "epochTickQualityPercent then: ticks go on, of which the recent share is empty (or none of it, as a "
-                + "back-test chose)"
+            "epochTickQualityPercent then: what was counted, and ticks at the last hour's pace of which a share is empty "
+                + "that leans from emptyTickRecentPercent to emptyTickUsualPercent and what epochs have on the average"
         case .price24h: "the price then, by the method that a back-test on its logarithm chose"
         }
     }
+
+    /// Where the intervals come from.
+    var errors: String { self == .quality6h ? "errors on the calibration split" : "errors of the back-test" }
 
     func value(_ value: Double) -> Facts.Value {
         switch self {

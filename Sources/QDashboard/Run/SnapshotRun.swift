@@ -81,7 +81,10 @@ public struct SnapshotRun: Sendable {
             while true {
                 // Asked for only when there is room: what is given out is at work.
                 room.wait()
-                if hands.loss != nil { break }
+                if hands.loss != nil {
+                    room.signal()
+                    break
+                }
                 let index = hands.emptiest
                 let node = nodes[index]
                 guard let request = try giving(room, { try next(node.id) }) else { break }

@@ -120,6 +120,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var maxTokens: Int?
     /// The server scenario's arrival rate.
     public var requestsPerSecond: Double?
+    /// Requests in the system at once, at most; nil without such a limit.
+    public var maxConcurrency: Int?
     public var warmupRequests: Int?
     public var dataset: Dataset
 
@@ -139,7 +141,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public init(
         stages: Int, threadsPerStage: Int, batch: Int, scenario: Scenario, dataset: Dataset,
         transport: String? = nil, seed: UInt64? = nil, maxTokens: Int? = nil, requestsPerSecond: Double? = nil,
-        warmupRequests: Int? = nil
+        maxConcurrency: Int? = nil, warmupRequests: Int? = nil
     ) {
         self.stages = stages
         self.threadsPerStage = threadsPerStage
@@ -150,6 +152,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
         self.seed = seed
         self.maxTokens = maxTokens
         self.requestsPerSecond = requestsPerSecond
+        self.maxConcurrency = maxConcurrency
         self.warmupRequests = warmupRequests
     }
 }

@@ -89,7 +89,7 @@ struct ReportText {
         let c = results.configuration
         return [
             ("Started", results.startedAt), ("Took", Format.duration(results.wallSeconds * 1000)),
-            ("Scenario", c.scenario.rawValue),
+            ("Scenario", c.scenario.rawValue), ("At once", c.maxConcurrency.map { "at most \(count($0, "request"))" }),
             ("Arrivals", c.requestsPerSecond.map { "\(Format.significant($0)) requests/s" }),
             ("Stages", "\(c.stages), \(count(c.threadsPerStage, "thread")) each"), ("Batch", "\(c.batch)"),
             ("Transport", c.transport), ("Output limit", c.maxTokens.map { count($0, "token") }),

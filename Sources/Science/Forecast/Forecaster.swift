@@ -10,7 +10,8 @@ public enum ForecastMethod: String, Sendable, CaseIterable, Codable {
     case holt
     /// The median slope of the last hours (H. Theil, 1950; P. K. Sen, 1968) from the last value.
     case robustTrend = "robust_trend"
-    /// What has been counted goes on as of late (`QualityForecast`); of one series alone, the last value.
+    /// What was counted, and ticks to come with their expected share of empty ones (`QualityForecast`); of one series alone,
+    /// the last value.
     case mixture
 
     /// Those that need one series and nothing else.
