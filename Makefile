@@ -1,10 +1,11 @@
 # What a person runs. `make` alone lists the targets; CI runs `make test`.
-MODEL   ?= models/SmolLM2-135M-Instruct
+MODEL   ?= Datasets/models/qubic-tiny
 BITS    ?= 8
 GROUP   ?= 64
 METHOD  ?= rtn
 CALIBRATION ?=
-OUTPUT  ?= $(MODEL)-int$(BITS)
+OUTPUT  ?= models/$(notdir $(MODEL))-int$(BITS)
+SMOLLM2 := models/SmolLM2-135M-Instruct
 STAGES  ?= 3
 RUN     ?= Reports/demo
 BIN     := .build/release
@@ -20,8 +21,8 @@ help: ## List the targets
 setup: ## Install the Debian packages that build and tests need
 	@scripts/setup.sh
 
-build: setup ## Build the three tools (release)
-	swift build -c release $(TRAITS)
+build: $(if $(BUILT),,setup) ## Build the three tools (release)
+	$(if $(BUILT),@true,swift build -c release $(TRAITS))
 
 plain: ## Prove that the package builds without MPI: nothing of it is found, and --transport mpi is refused in words
 	@scripts/plain-build.sh
@@ -29,7 +30,10 @@ plain: ## Prove that the package builds without MPI: nothing of it is found, and
 model: build ## Fetch SmolLM2-135M-Instruct and import it
 	@scripts/get-model.sh
 
-quantize: model ## Quantize MODEL to BITS (8 or 4), GROUP columns a scale, by METHOD (rtn, mse; gptq, … with CALIBRATION=FILE)
+# Fetched only where it is the model that is wanted.
+FETCHED := $(if $(filter $(SMOLLM2),$(MODEL)),model)
+
+quantize: build $(FETCHED) ## Quantize MODEL to BITS (8 or 4), GROUP columns a scale, by METHOD (rtn, mse; gptq, … with CALIBRATION=FILE)
 	@[ -f $(OUTPUT)/config.json ] || \
 		$(BIN)/qquant quantize $(MODEL) --output $(OUTPUT) --bits $(BITS) --group-size $(GROUP) \
 			--method $(METHOD) $(addprefix --calibration ,$(CALIBRATION))
@@ -38,11 +42,13 @@ infer: quantize ## Answer the recorded snapshots over STAGES stages
 	$(BIN)/qinfer run $(OUTPUT) --snapshots Datasets/recorded/*.jsonl --stages $(STAGES) --output $(RUN)/answers --force
 	@head -n 2 $(RUN)/answers/results.jsonl
 
-bench: quantize ## Measure the quantized model against Datasets/kpi.yaml, and report
-	$(BIN)/qbench run $(OUTPUT) --reference $(MODEL) --dataset Datasets/recorded --kpi Datasets/kpi.yaml \
-		--stages $(STAGES) --output $(RUN) --force
+bench: quantize ## Measure the quantized model against Datasets/kpi.yaml on the labelled requests of the test split, and report
+	$(BIN)/qbench run $(OUTPUT) --reference $(MODEL) $(addprefix --also ,$(ALSO)) --dataset Datasets/labelled \
+		--kpi Datasets/kpi.yaml --max-concurrency 112 --stages $(STAGES) --output $(RUN) --force
 
-demo: infer bench ## All of it: set up, build, fetch, quantize, answer, measure, report
+demo: infer ## All of it: set up, build, quantize to int8 and int4, answer, measure, report
+	@$(MAKE) --no-print-directory BUILT=yes quantize BITS=4
+	@$(MAKE) --no-print-directory BUILT=yes bench ALSO="$(MODEL) models/$(notdir $(MODEL))-int4"
 	@echo "demo: open $(RUN)/report.html"
 
 test: setup ## Build and run all tests (release: the kernels need the optimiser)
@@ -54,11 +60,11 @@ PARITY := $(PARITY_PYTHON) Tests/Parity
 parity: model ## Prove SmolLM2's tokens, logits, traces and files against transformers, compressed-tensors and llama.cpp
 	@scripts/python-env.sh .cache/parity torch==2.13.0 transformers==5.23.0 compressed-tensors==0.20.0 \
 		tokenizers==0.23.3 gguf==0.19.0 safetensors accelerate h5py jinja2 numpy
-	$(PARITY)/llamacpp_tokenizer.py $(BIN)/qinfer .cache/SmolLM2-135M-Instruct.Q4_1.gguf $(MODEL)
+	$(PARITY)/llamacpp_tokenizer.py $(BIN)/qinfer .cache/SmolLM2-135M-Instruct.Q4_1.gguf $(SMOLLM2)
 	$(PARITY)/gguf_import.py $(BIN)/qquant .cache/SmolLM2-135M-Instruct.Q4_1.gguf
-	$(PARITY)/trace_transformers.py $(BIN)/qinfer Tests/Fixtures/models/qwen2-tied $(MODEL)
-	$(PARITY)/smollm2_transformers.py $(BIN)/qinfer $(MODEL)
-	$(PARITY)/quantized_logits.py $(BIN)/qquant $(BIN)/qinfer $(MODEL)
+	$(PARITY)/trace_transformers.py $(BIN)/qinfer Tests/Fixtures/models/qwen2-tied $(SMOLLM2)
+	$(PARITY)/smollm2_transformers.py $(BIN)/qinfer $(SMOLLM2)
+	$(PARITY)/quantized_logits.py $(BIN)/qquant $(BIN)/qinfer $(SMOLLM2)
 
 QUANTIZATION_PYTHON := .cache/quantization/bin/python
 QUANTIZATION_PACKAGES := torch==2.13.0 transformers==5.23.0 compressed-tensors==0.20.0 tokenizers==0.23.3 \
@@ -83,7 +89,7 @@ TINY := models/qubic-tiny
 train-env: setup ## Make the Python environment of the training
 	@scripts/python-env.sh --without-llama-cpp .cache/train torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 safetensors numpy
 
-train: build train-env ## Train the small model of the network on the synthetic train split (MINUTES=140; goes on where it stopped)
+train: build train-env ## Train the small model of the network on the synthetic train split (STEPS=3200; goes on where it stopped)
 	@[ -f $(TRAINING)/set/requests.train.jsonl ] || $(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl \
 		--output $(TRAINING)/set --train-requests 30000 --force
 	@mkdir -p $(TINY)/prompts && cp Datasets/training/prompts/*.prompt $(TINY)/prompts/
@@ -91,7 +97,7 @@ train: build train-env ## Train the small model of the network on the synthetic 
 	@[ -f $(TINY)/tokenizer.json ] || $(TRAINING_PYTHON) Datasets/training/train_tokenizer.py $(TINY) \
 		$(TRAINING)/train.rendered.jsonl $(TRAINING)/set/requests.train.labels.jsonl
 	$(TRAINING_PYTHON) Datasets/training/train.py $(TINY) $(TRAINING)/train.rendered.jsonl \
-		$(TRAINING)/set/requests.train.labels.jsonl --work $(TRAINING)/run --minutes $(or $(MINUTES),140)
+		$(TRAINING)/set/requests.train.labels.jsonl --work $(TRAINING)/run --steps $(or $(STEPS),3200)
 
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT) --html Reports/engine.html
@@ -100,14 +106,14 @@ PEERS_PYTHON := .cache/peers/bin/python
 peers: model ## Measure ours beside llama.cpp and OpenVINO, into Reports/peers.md (PEERS="MODEL…")
 	@scripts/python-env.sh .cache/peers gguf==0.19.0 numpy openvino==2026.4.1 \
 		openvino-genai==2026.4.1.0 openvino-tokenizers==2026.4.1.0
-	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(MODEL))
+	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(SMOLLM2))
 
 SMALL := .cache/small-llama
 quantization-report: model ## Set ours beside llama.cpp's, into Reports/quantization.md (REPORT_MODELS="NAME=MODEL=TEXT=CALIBRATION…")
 	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
 	@[ -f $(SMALL)/model.safetensors ] || $(QUANTIZATION_PYTHON) scripts/quantization/train_small.py $(SMALL)
 	$(QUANTIZATION_PYTHON) scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md $(or $(TOKENS),8192) \
-		"SmolLM2-135M-Instruct=$(MODEL)=$(SMALL)/held-out.txt=$(SMALL)/calibration.txt" \
+		"SmolLM2-135M-Instruct=$(SMOLLM2)=$(SMALL)/held-out.txt=$(SMALL)/calibration.txt" \
 		"A small Llama in full precision=$(SMALL)=$(SMALL)/held-out.txt=$(SMALL)/calibration.txt" $(REPORT_MODELS)
 
 shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, for speed and memory

@@ -1,7 +1,7 @@
 import Foundation
 import QDashboard
 
-/// A folder of recordings (`*.jsonl`), and the labels beside them (`*.labels.jsonl`).
+/// A folder of recordings (`*.jsonl`, `*.jsonl.gz`), and the labels beside them (`*.labels.jsonl`).
 public struct Dataset: Sendable {
     /// In the order of the files' names.
     public let requests: [AnalysisRequest]
@@ -12,7 +12,7 @@ public struct Dataset: Sendable {
     /// - Throws: `BenchmarkError.noRecordings`, `.badLabel`; what the reader throws.
     public init(folder: String, limit: Int? = nil) throws {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter {
-            $0.hasSuffix(".jsonl") && !$0.hasSuffix(TaskLabels.suffix)
+            ($0.hasSuffix(".jsonl") || $0.hasSuffix(".jsonl.gz")) && !$0.hasSuffix(TaskLabels.suffix)
         }
         guard !names.isEmpty else { throw BenchmarkError.noRecordings(folder: folder) }
         labels = try TaskLabels(folder: folder)

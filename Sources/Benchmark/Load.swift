@@ -1,6 +1,7 @@
 import Foundation
 import QDashboard
 import Reporting
+import Runtime
 
 /// When each request of a benchmark arrives: MLPerf's four scenarios.
 public struct Load: Sendable {

@@ -1,24 +1,19 @@
 import Foundation
+import Runtime
 
-/// Random numbers with a fixed sequence (SplitMix64; G. L. Steele, D. Lea, C. H. Flood, 2014).
+/// What a generator of data draws, from a fixed sequence.
 public struct SeededRandom: Sendable {
-    private var state: UInt64
+    private var source: SplitMix64
 
-    public init(seed: UInt64) { state = seed }
+    public init(seed: UInt64) { source = SplitMix64(seed: seed) }
 
     /// A sequence of its own for each thing that is drawn, so that one more draw here moves nothing there.
     public init(seed: UInt64, stream: UInt64) {
-        state = seed &+ stream &* 0xD134_2543_DE82_EF95
-        state = next()
+        source = SplitMix64(seed: seed &+ stream &* 0xD134_2543_DE82_EF95)
+        source = SplitMix64(seed: source.next())
     }
 
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
+    public mutating func next() -> UInt64 { source.next() }
 
     /// In 0..<1.
     public mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
@@ -27,7 +22,7 @@ public struct SeededRandom: Sendable {
     public mutating func logUniform(_ low: Double, _ high: Double) -> Double { exp(uniform(log(low), log(high))) }
     /// In 0..<bound.
     public mutating func below(_ bound: Int) -> Int {
-        Int(next().multipliedFullWidth(by: UInt64(bound)).high)
+        Int(source.next(below: UInt64(bound)))
     }
     public mutating func chance(_ probability: Double) -> Bool { uniform() < probability }
 

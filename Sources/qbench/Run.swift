@@ -25,7 +25,8 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Directory of recordings (*.jsonl), and labels beside them (*.labels.jsonl).", valueName: "dir"))
+            "Directory of recordings (*.jsonl, *.jsonl.gz), and labels beside them (*.labels.jsonl).", valueName: "dir")
+    )
     var dataset: String
 
     @Option(help: ArgumentHelp("The targets.", valueName: "file"))

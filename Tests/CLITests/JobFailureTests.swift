@@ -1,30 +1,19 @@
 import Foundation
 import Reporting
+import Runtime
 import Testing
 
 /// Ranks that are killed or stopped: the job ends in time and says who, nothing is lost, nothing is there twice.
 @Suite(.enabled(if: MPIJob.isAllowed, MPIJob.reason), .serialized)
 struct JobFailureTests {
-    /// The same moments in every run of the test.
-    struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     static let timeout = 3.0
 
     /// Five runs, each hit four times at random moments: 20 losses.
     @Test(arguments: 0..<5)
     func lostAtRandomMoments(run: Int) throws {
         try withFolder { folder in
-            var random = Seeded(state: UInt64(run) + 2026)
+            // The same moments in every run of the test.
+            var random = SplitMix64(seed: UInt64(run) + 2026)
             let model = try makeDeepModel(in: folder)
             let count = 60
             let snapshots = try makeSnapshots(in: folder, count: count)

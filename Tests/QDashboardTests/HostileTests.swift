@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test func randomBytes() throws {
-        var generator = SeededGenerator(state: 1)
+        var generator = SplitMix64(seed: 1)
         for _ in 0..<200 {
             let data = Data(
                 (0..<Int.random(in: 0...4000, using: &generator)).map { _ in generator.next() }.map {

@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test func inputOrderWhateverTheOrderOfAnswers() throws {
-        var generator = SeededGenerator(state: 5)
+        var generator = SplitMix64(seed: 5)
         try withFolder { folder in
             try Self.run(folder, 100)
             let expected = try Self.file(folder)

@@ -73,7 +73,7 @@ import Testing
             let request = try #require(item.request)
             for prompt in prompts { #expect(!prompt.text(of: Facts(request.snapshot)).isEmpty, "\(request.id)") }
         }
-        var generator = SeededGenerator(state: 3)
+        var generator = SplitMix64(seed: 3)
         for kind in Snapshot.Kind.allCases {
             for _ in 0..<50 {
                 let facts = Facts(RoundTripTests.random(kind, &generator))

@@ -7,7 +7,7 @@ import Testing
 @Suite struct RoundTripTests {
     @Test(arguments: Snapshot.Kind.allCases) func recordsReadBackTheSame(kind: Snapshot.Kind) throws {
         try withFolder { folder in
-            var generator = SeededGenerator(state: 7)
+            var generator = SplitMix64(seed: 7)
             let snapshots = (0..<300).map { _ in Self.random(kind, &generator) }
             var data = Data()
             for (index, snapshot) in snapshots.enumerated() {
@@ -27,7 +27,7 @@ import Testing
 
     @Test(arguments: [Snapshot.Kind.latestStats, .tickInfo, .status, .latestTick, .dashboardTick, .dashboardStats])
     func bareBodiesReadBackTheSame(kind: Snapshot.Kind) throws {
-        var generator = SeededGenerator(state: 8)
+        var generator = SplitMix64(seed: 8)
         for index in 0..<100 {
             var expected = Self.random(kind, &generator)
             (expected.observedAt, expected.endpoint) = (nil, nil)
@@ -40,7 +40,7 @@ import Testing
     }
 
     /// What that kind of body can say, each part there or not.
-    static func random(_ kind: Snapshot.Kind, _ g: inout SeededGenerator) -> Snapshot {
+    static func random(_ kind: Snapshot.Kind, _ g: inout SplitMix64) -> Snapshot {
         var s = Snapshot(kind: kind)
         if Bool.random(using: &g) {
             // Quarters of a microsecond are not kept; whole ones are, as far as a double holds them.
@@ -71,7 +71,7 @@ import Testing
         .latestTick: "/v1/latestTick", .dashboardTick: "http://localhost:5000/api/tick", .dashboardStats: "/api/stats",
     ]
 
-    private static func measure(_ s: inout Snapshot, _ g: inout SeededGenerator) {
+    private static func measure(_ s: inout Snapshot, _ g: inout SplitMix64) {
         func maybe<T>(_ value: T) -> T? { Bool.random(using: &g) ? value : nil }
         func integer(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &g) }
         func decimal(_ range: ClosedRange<Double>) -> Double { Double.random(in: range, using: &g) }

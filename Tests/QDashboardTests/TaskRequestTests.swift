@@ -79,7 +79,7 @@ import Testing
 
     /// Facts stay finite and nothing traps, whatever a recording claims: epochs to come, time that runs back, extremes.
     @Test func wildRecordings() throws {
-        var generator = SeededGenerator(state: 11)
+        var generator = SplitMix64(seed: 11)
         var lines: [String] = []
         for index in 0..<600 {
             let second = Int.random(in: 0..<59, using: &generator)

@@ -1,5 +1,6 @@
 import Foundation
 import QDashboard
+import Runtime
 import Testing
 
 /// Thursday of epoch 232, a day after it began.
@@ -203,7 +204,7 @@ func timeline(_ snapshots: [Snapshot], limits: TimelineBuilder.Limits = .init())
 
     /// Whatever is fed in, nothing is lost, the order is that of time, and counts are those of the findings.
     @Test func propertiesOfRandomTimelines() {
-        var random = SeededGenerator(state: 6)
+        var random = SplitMix64(seed: 6)
         for round in 0..<200 {
             let snapshots = (0..<Int.random(in: 0...60, using: &random)).map { _ in
                 var snapshot = goodStats(

@@ -126,13 +126,13 @@ enum ComputedAnswer {
         }
         if case .word(let kind)? = facts["detectorKind"] {
             let isSevere = facts["detectorSeverity"] == .word(Severity.severe.rawValue)
-            let level: RiskAnswer.Level = kind == "none" ? .low : isSevere ? .high : .medium
+            let level = kind == "none" ? "low" : isSevere ? "high" : "medium"
             let reasons = IncidentKind(rawValue: kind).map { evidence(traces(of: $0), facts) } ?? []
             members.append(
                 (
                     "risk",
                     object([
-                        ("level", .string(level.rawValue)), ("kind", .string(kind)), ("reasons", reasons),
+                        ("level", .string(level)), ("kind", .string(kind)), ("reasons", reasons),
                     ])
                 ))
         }

@@ -1,3 +1,5 @@
+import Runtime
+
 /// Confidence intervals by the percentile bootstrap (B. Efron, 1979): draw n of the n samples with replacement, many
 /// times, and take the quantiles of the statistic over those draws. Seeded, so the same samples give the same interval.
 public struct Bootstrap: Sendable {
@@ -33,23 +35,4 @@ public struct Bootstrap: Sendable {
             low: Percentile(tenThousandths: edge).value(ofSorted: values)!,
             high: Percentile(tenThousandths: 10_000 - edge).value(ofSorted: values)!, confidence: confidence)
     }
-}
-
-/// A small, fast generator with a fixed sequence on every platform (G. L. Steele, D. Lea, C. H. Flood, 2014).
-public struct SplitMix64: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-
-    public init(seed: UInt64) { state = seed }
-
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    /// A number in 0..<bound: the high half of the product. The bias, below bound/2^64, is no matter here, and the
-    /// sequence does not depend on the standard library's method.
-    mutating func next(below bound: UInt64) -> UInt64 { next().multipliedFullWidth(by: bound).high }
 }

@@ -137,13 +137,9 @@ public struct Sampling: Sendable, Equatable, Codable {
         return Array(best.sorted(by: precedes).prefix(topK))
     }
 
-    /// In [0, 1), by SplitMix64 (Steele, Lea and Flood 2014) from seed and position.
+    /// In [0, 1), from seed and position.
     private static func uniform(seed: UInt64, position: Int) -> Double {
-        var z = seed &+ UInt64(position + 1) &* 0x9E37_79B9_7F4A_7C15
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        z ^= z >> 31
-        return Double(z >> 11) * 0x1p-53
+        Double(SplitMix64.number(UInt64(position), seed: seed) >> 11) * 0x1p-53
     }
 }
 

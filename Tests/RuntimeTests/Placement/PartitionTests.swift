@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test func divideFindsTheOptimum() {
-        var random = SeededRandom(seed: 4)
+        var random = SplitMix64(seed: 4)
         var refused = 0
         for round in 0..<400 {
             let count = Int.random(in: 1...9, using: &random)
@@ -55,7 +55,7 @@ import Testing
     /// The cost is the roofline's: for each part of the model the longer of reading and computing, by hand here.
     @Test(arguments: [nil, 8, 4])
     func slowestStageIsAsQuickAsCanBe(bits: Int?) throws {
-        var random = SeededRandom(seed: 9)
+        var random = SplitMix64(seed: 9)
         for round in 0..<60 {
             let layers = Int.random(in: 3...10, using: &random)
             let stages = Int.random(in: 1...min(4, layers), using: &random)
@@ -154,21 +154,6 @@ import Testing
         config["num_hidden_layers"] = 9999
         let text = wording { _ = try ModelOutline(config: config) }
         #expect(text?.contains("at most 2^48 parameters") == true, "\(text ?? "taken")")
-    }
-}
-
-/// SplitMix64 (Steele et al. 2014).
-private struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
     }
 }
 

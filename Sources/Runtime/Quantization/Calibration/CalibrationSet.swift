@@ -47,9 +47,9 @@ public struct CalibrationSet: Sendable, Equatable {
                     "give text, or tokens of this model's tokenizer")
             }
         }
-        var random = SplitMix(state: options.seed)
+        var random = SplitMix64(seed: options.seed)
         var order = Array(texts.indices)
-        random.shuffle(&order)
+        Self.shuffle(&order, by: &random)
         var windows: [[Int32]] = []
         var open: [Int32] = []
         for index in order {
@@ -66,7 +66,7 @@ public struct CalibrationSet: Sendable, Equatable {
         }
         // A last window that is not full counts only where there is hardly another.
         if open.count >= 2, windows.count < 2 { windows.append(open) }
-        random.shuffle(&windows)
+        Self.shuffle(&windows, by: &random)
         self.windows = Array(windows.prefix(max(1, options.tokens / options.window)))
         self.options = options
         self.source = source
@@ -80,21 +80,11 @@ public struct CalibrationSet: Sendable, Equatable {
 
     /// The first windows of `count` tokens in all, at least one.
     func prefix(tokens count: Int) -> [[Int32]] { Array(windows.prefix(max(1, count / options.window))) }
-}
 
-/// splitmix64 (Steele, Lea and Flood 2014): small, seeded, the same everywhere.
-private struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func shuffle<T>(_ values: inout [T]) {
-        for i in stride(from: values.count - 1, to: 0, by: -1) { values.swapAt(i, Int(next() % UInt64(i + 1))) }
+    /// The same order everywhere, whatever the standard library's method.
+    private static func shuffle<T>(_ values: inout [T], by random: inout SplitMix64) {
+        for i in stride(from: values.count - 1, to: 0, by: -1) {
+            values.swapAt(i, Int(random.next() % UInt64(i + 1)))
+        }
     }
 }
