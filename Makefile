@@ -44,11 +44,11 @@ infer: quantize ## Answer the recorded snapshots over STAGES stages
 
 bench: quantize ## Measure the quantized model against Datasets/kpi.yaml on the labelled requests of the test split, and report
 	$(BIN)/qbench run $(OUTPUT) --reference $(MODEL) $(addprefix --also ,$(ALSO)) --dataset Datasets/labelled \
-		--kpi Datasets/kpi.yaml --max-concurrency 112 --stages $(STAGES) --output $(RUN) --force
+		--kpi Datasets/kpi.yaml --scenario multi-stream --streams 104 --stages $(STAGES) --output $(RUN) --force
 
 demo: infer ## All of it: set up, build, quantize to int8 and int4, answer, measure, report
 	@$(MAKE) --no-print-directory BUILT=yes quantize BITS=4
-	@$(MAKE) --no-print-directory BUILT=yes bench ALSO="$(MODEL) models/$(notdir $(MODEL))-int4"
+	@$(MAKE) --no-print-directory BUILT=yes bench ALSO=models/$(notdir $(MODEL))-int4
 	@echo "demo: open $(RUN)/report.html"
 
 test: setup ## Build and run all tests (release: the kernels need the optimiser)
@@ -108,13 +108,16 @@ peers: model ## Measure ours beside llama.cpp and OpenVINO, into Reports/peers.m
 		openvino-genai==2026.4.1.0 openvino-tokenizers==2026.4.1.0
 	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(SMOLLM2))
 
-SMALL := .cache/small-llama
+TEXTS := .cache/texts
 quantization-report: model ## Set ours beside llama.cpp's, into Reports/quantization.md (REPORT_MODELS="NAME=MODEL=TEXT=CALIBRATION…")
 	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
-	@[ -f $(SMALL)/model.safetensors ] || $(QUANTIZATION_PYTHON) scripts/quantization/train_small.py $(SMALL)
+	@[ -f Datasets/synthetic/requests.test.jsonl ] || $(MAKE) --no-print-directory BUILT=yes synthetic
+	@[ -f $(TEXTS)/english/held-out.txt ] || python3 scripts/quantization/texts.py english $(TEXTS)/english
+	@[ -f $(TEXTS)/network/held-out.txt ] || \
+		python3 scripts/quantization/texts.py network $(BIN)/qinfer Datasets/synthetic $(TEXTS)/network
 	$(QUANTIZATION_PYTHON) scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md $(or $(TOKENS),8192) \
-		"SmolLM2-135M-Instruct=$(SMOLLM2)=$(SMALL)/held-out.txt=$(SMALL)/calibration.txt" \
-		"A small Llama in full precision=$(SMALL)=$(SMALL)/held-out.txt=$(SMALL)/calibration.txt" $(REPORT_MODELS)
+		"qubic-tiny=Datasets/models/qubic-tiny=$(TEXTS)/network/held-out.txt=$(TEXTS)/network/calibration.txt" \
+		"SmolLM2-135M-Instruct=$(SMOLLM2)=$(TEXTS)/english/held-out.txt=$(TEXTS)/english/calibration.txt" $(REPORT_MODELS)
 
 shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, for speed and memory
 	@python3 scripts/peers/shape_model.py models/shape-1.5B

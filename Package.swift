@@ -77,7 +77,8 @@ let package = Package(
         .testTarget(
             name: "ReportingTests",
             dependencies: ["Reporting", "Runtime", .product(name: "GRDB", package: "GRDB.swift")]),
-        .testTarget(name: "CLITests", dependencies: ["qquant", "qinfer", "qbench", "Reporting", "Runtime", "Yams"]),
+        .testTarget(
+            name: "CLITests", dependencies: ["qquant", "qinfer", "qbench", "Reporting", "Runtime", "Yams", crypto]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

@@ -124,7 +124,7 @@ def text(task: str, language: str) -> str:
         out.append(f"choose {name}: " + " | ".join(f'{v}="{l}"' for v, l in zip(values, labels)))
         answer += "{{choose %s}}\n" % name
     written = "answer" if task == "ask" else "analysis"
-    out.append(f'generate {written}: max-tokens="{TEXT_TOKENS[language]}"')
+    out.append(f'generate {written}: max-tokens="{TEXT_TOKENS[language]}" | slots="[]"')
     answer += "{{generate %s}}" % written
     lines = [LINES[key][chinese] for key in TASKS[task]]
     out += ["", "=== user", NAMES[task][chinese], "{{facts}}", "=== facts", *lines, "=== assistant", answer]

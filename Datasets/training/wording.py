@@ -1,4 +1,4 @@
-"""Answers in words, from the facts as a prompt shows them: every number is copied from there, so that it is grounded.
+"""Answers in words, from the facts as a prompt shows them: every number is a slot that names its line, so that it is grounded.
 
 `Lines` reads a rendered prompt back by the templates of make_prompts; `write` says what is true of it, in one of many wordings.
 """
@@ -208,13 +208,15 @@ ASKED = {
 UNKNOWN = {"en": ["That was not recorded.", "The recording does not say."], "zh": ["紀錄中沒有這項資料。", "這項沒有被記錄。"]}
 
 
-def _values(lines: Lines) -> dict:
+def _values(lines: Lines, language: str) -> dict:
+    """What stands for each {…}: slots, which name a line of the prompt in brackets and are filled with its value by whoever asked,
+    so that no number is ever spelt by a model; bands are words, and said."""
     values = {}
     for key, groups in lines.items():
-        values[key] = groups[0]
+        label = re.split("[:：]", LINES[key][language == "zh"])[0]
+        values[key] = f"[{label}]"
+        values[key + "_2"] = f"[{label} 2]"
         values[key + "_band"] = groups[-1]
-        if len(groups) > 1:
-            values[key + "_2"] = groups[1]
     return values
 
 
@@ -239,7 +241,7 @@ def _remarks(random, table, lines, values, count, spent=()) -> list:
 
 def write(task: str, language: str, lines: Lines, labels: dict, random) -> str:
     """One answer of a task: `labels` holds the choices' values, and `kind`, `severity` of what is under way where known."""
-    values = _values(lines)
+    values = _values(lines, language)
     beyond = lines.out_of_range()
     opening = []
     if beyond:

@@ -12,13 +12,17 @@ public struct Load: Sendable {
     public var seed: UInt64
     /// Requests in the system at once at the most: the next one arrives when one is answered. Nil for no such limit.
     public var maxConcurrency: Int?
-
     /// Requests of one query of the multi-stream scenario.
-    public static let streams = 8
+    public var streams: Int
+
+    /// MLPerf's.
+    public static let usualStreams = 8
 
     public init(
-        _ scenario: Scenario, requestsPerSecond: Double = 1, seed: UInt64 = 0, maxConcurrency: Int? = nil
+        _ scenario: Scenario, requestsPerSecond: Double = 1, seed: UInt64 = 0, maxConcurrency: Int? = nil,
+        streams: Int = Load.usualStreams
     ) {
+        self.streams = streams
         self.scenario = scenario
         self.maxConcurrency = maxConcurrency
         self.requestsPerSecond = requestsPerSecond
@@ -56,8 +60,8 @@ final class Arrivals {
         switch load.scenario {
         case .singleStream, .offline: break
         case .multiStream:
-            // A query of eight; the next comes when all are answered.
-            if given.isMultiple(of: Load.streams) { unanswered.wait() }
+            // The next query comes when all of the last one are answered.
+            if given.isMultiple(of: load.streams) { unanswered.wait() }
         case .server:
             // A Poisson process: exponential gaps, from the start on, whatever the engine does meanwhile.
             due -= log(1 - Double.random(in: 0..<1, using: &generator)) / load.requestsPerSecond

@@ -36,7 +36,8 @@ struct RunCommand: AsyncParsableCommand {
     var output: String
 
     @Option(
-        help: "single-stream: one at a time; multi-stream: eight at a time; server: at --rate; offline: all at once.")
+        help:
+            "single-stream: one at a time; multi-stream: --streams at a time; server: at --rate; offline: all at once.")
     var scenario = Scenario.offline
 
     @Option(help: ArgumentHelp("Mean arrivals of the server scenario (Poisson).", valueName: "requests/s"))
@@ -47,6 +48,10 @@ struct RunCommand: AsyncParsableCommand {
             "Offline: keep this many requests in the system; the next arrives when one is answered.",
             valueName: "count"))
     var maxConcurrency: Int?
+
+    @Option(
+        help: ArgumentHelp("Requests of one query of the multi-stream scenario.", valueName: "count"))
+    var streams = Load.usualStreams
 
     @Option(help: "Of the server scenario's arrivals.")
     var seed: UInt64 = 0
@@ -100,6 +105,10 @@ struct RunCommand: AsyncParsableCommand {
                 throw ValidationError("--max-concurrency: expected at least 1, got \(maxConcurrency)")
             }
         }
+        guard streams >= 1 else { throw ValidationError("--streams: expected at least 1, got \(streams)") }
+        guard scenario == .multiStream || streams == Load.usualStreams else {
+            throw ValidationError("--streams needs --scenario multi-stream")
+        }
         guard agreementRequests >= 1, agreementTexts >= 1 else {
             throw ValidationError("--agreement-requests and --agreement-texts: expected at least 1")
         }
@@ -123,7 +132,9 @@ struct RunCommand: AsyncParsableCommand {
         let benchmark = SnapshotBenchmark(
             model: URL(fileURLWithPath: model), engine: try engine.options, chatTemplate: engine.chatTemplate,
             prompts: PromptLibrary.folder(prompts, model: URL(fileURLWithPath: model)), language: language,
-            load: Load(scenario, requestsPerSecond: rate ?? 1, seed: seed, maxConcurrency: maxConcurrency))
+            load: Load(
+                scenario, requestsPerSecond: rate ?? 1, seed: seed, maxConcurrency: maxConcurrency,
+                streams: streams))
         let progress = Progress("requests", total: requests.count)
         let measured = try benchmark.run(requests) { progress.update($0) }
         progress.finish()

@@ -35,7 +35,10 @@ struct SchemeFlags: ParsableArguments {
     @Flag(help: "Quantize the head too; a tied head gets weights of its own.")
     var quantizeHead = false
 
-    @Option(help: ArgumentHelp("Quantize the embedding, and with it a tied head: int8:g32, …", valueName: "scheme"))
+    @Option(
+        help: ArgumentHelp(
+            "Quantize the embedding, and with it a tied head: int8:g32, … (transformers 5.23 does not load that).",
+            valueName: "scheme"))
     var embedding: String?
 
     @Option(

@@ -22,16 +22,6 @@ private func minutes(_ count: Int, step: Int = 30) -> [Snapshot] {
     }
 }
 
-extension Facts {
-    fileprivate func number(_ name: String) -> Double? {
-        switch self[name] {
-        case .integer(let value): Double(value)
-        case .decimal(let value): value
-        default: nil
-        }
-    }
-}
-
 @Suite struct FactsTests {
     @Test func aRegularDay() throws {
         let facts = Facts(timeline(minutes(1441)))

@@ -21,8 +21,12 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "peers"))
-import llama_cpp as L
-import to_gguf
+try:
+    import llama_cpp as L
+    import to_gguf
+except ImportError:
+    # Then Q8_0 and Q4_0 are what `qquant export` makes of the full model, rounded as ggml does, and there is no Q4_K_M.
+    L = None
 
 METHODS = [
     ("int8 g32, rtn", "--bits 8 --group-size 32 --embedding int8:g32 {HEAD8}"),
@@ -44,8 +48,7 @@ METHODS = [
     ("mixed at Q4_K_M's bits, gptq", "--target-bpw {Q4_K_M} --method gptq {C} {S}"),
     ("mixed at Q4_K_M's bits, gptq, compensated", "--target-bpw {Q4_K_M} --method gptq --compensation 0.5 {C} {S}"),
 ]
-PEERS = [("llama.cpp Q8_0", L.LLAMA_FTYPE_MOSTLY_Q8_0), ("llama.cpp Q4_0", L.LLAMA_FTYPE_MOSTLY_Q4_0),
-         ("llama.cpp Q4_K_M", L.LLAMA_FTYPE_MOSTLY_Q4_K_M)]
+PEERS = ["llama.cpp Q8_0", "llama.cpp Q4_0", "llama.cpp Q4_K_M"] if L else ["Q8_0 by qquant export", "Q4_0 by qquant export"]
 
 
 def methods():
@@ -58,7 +61,8 @@ def compare(qquant, model, candidate, text, tokens, *flags):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def llama_quantize(source, target, kind):
+def llama_quantize(source, target, title):
+    kind = getattr(L, "LLAMA_FTYPE_MOSTLY_" + title.split()[-1])
     parameters = L.llama_model_quantize_default_params()
     parameters.ftype = kind
     if L.llama_model_quantize(source.encode(), target.encode(), parameters) != 0:
@@ -90,18 +94,24 @@ def section(qquant, tokens, name, model, text, calibration):
     lines, peers, bits = [], [], {}
     with tempfile.TemporaryDirectory() as folder:
         full = os.path.join(folder, "f16.gguf")
-        to_gguf.main(model, full, "F16")
-        for title, kind in PEERS:
+        if L:
+            to_gguf.main(model, full, "F16")
+        for title in PEERS:
             target = os.path.join(folder, "peer.gguf")
             began = time.time()
-            llama_quantize(full, target, kind)
+            if L:
+                llama_quantize(full, target, title)
+            else:
+                subprocess.run([qquant, "export", model, target, "--gguf", title.split()[0], "--force"], check=True, capture_output=True)
             seconds = time.time() - began
             result = compare(qquant, model, target, text, tokens)
             # Rounded down: at equal or fewer bits.
-            bits[title.split()[-1]] = int(result["bits_per_weight"] * 1000) / 1000
+            bits[title.split()[-1 if L else 0]] = int(result["bits_per_weight"] * 1000) / 1000
             peers.append(row(title, result, seconds))
             print(peers[-1], file=sys.stderr, flush=True)
         for title, flags in methods():
+            if any(f"{{{name}}}" in flags for name in ("Q4_0", "Q4_K_M", "Q8_0") if name not in bits):
+                continue
             target = os.path.join(folder, "model")
             began = time.time()
             made = subprocess.run(
@@ -127,8 +137,9 @@ def section(qquant, tokens, name, model, text, calibration):
 
 
 def main(qquant, report, tokens, models):
-    quiet = L.llama_log_callback(lambda *_: None)
-    L.llama_log_set(quiet, None)
+    if L:
+        quiet = L.llama_log_callback(lambda *_: None)
+        L.llama_log_set(quiet, None)
     cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     lines = [
         "# Quantization", "",

@@ -49,14 +49,3 @@ package enum ForecastScoring {
         }
     }
 }
-
-extension Facts {
-    /// A fact's number; nil where it has none.
-    func number(_ name: String) -> Double? {
-        switch self[name] {
-        case .integer(let value): Double(value)
-        case .decimal(let value): value
-        default: nil
-        }
-    }
-}

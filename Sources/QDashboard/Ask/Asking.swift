@@ -49,9 +49,9 @@ public struct Asking: Sendable {
             answer.cached = true
             return answer
         }
-        let outcome = try await answering.run(request, shown: shown)
+        let outcome = try await answering.run(request, shown: shown, slots: FactSlots(prompt.prompt, facts))
         let text = outcome.completion.texts.first
-        answer.answer = (text?.text ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+        answer.answer = (outcome.texts.first ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
         answer.grounding = outcome.grounding
         answer.promptTokens = outcome.completion.promptTokens
         answer.outputTokens = outcome.completion.outputTokens

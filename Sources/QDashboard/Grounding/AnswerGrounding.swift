@@ -22,6 +22,11 @@ public struct AnswerGrounding: Sendable, Equatable {
         public init(numbers: Int, ungrounded: Int) { (self.numbers, self.ungrounded) = (numbers, ungrounded) }
     }
 
+    /// Slots that nothing fills: numbers that are no facts.
+    mutating func add(_ unknownSlots: [String]) {
+        numbers += unknownSlots.map { Number(text: $0, value: .nan, facts: []) }
+    }
+
     public var regenerated: Bool { first != nil }
 
     public var ungrounded: [String] { numbers.filter(\.facts.isEmpty).map(\.text) }

@@ -12,14 +12,26 @@ public struct GroundedAnswering: Sendable {
 
     public struct Outcome: Sendable {
         public var completion: Completion
+        /// The completion's texts, their slots filled.
+        public var texts: [String]
         public var grounding: AnswerGrounding
+
+        init(_ completion: Completion, _ slots: FactSlots, shown: [GroundingFact], first: AnswerGrounding? = nil) {
+            let filled = completion.texts.map { slots.filled($0.text) }
+            self.completion = completion
+            texts = filled.map(\.text)
+            grounding = AnswerGrounding(
+                texts, shown: shown,
+                first: first.map { .init(numbers: $0.numbers.count, ungrounded: $0.ungrounded.count) })
+            grounding.add(filled.flatMap(\.unknown))
+        }
     }
 
-    /// As `Engine.submit`.
+    /// As `Engine.submit`; slots of the texts are filled.
     ///
     /// The second text goes into no trace, and has what is left of the deadline; where nothing is, the first one stands.
     public func submit(
-        _ request: Request, shown: [GroundingFact],
+        _ request: Request, shown: [GroundingFact], slots: FactSlots = FactSlots(),
         completion: @escaping @Sendable (Result<Outcome, any Error>) -> Void
     ) throws {
         try engine.submit(request) { result in
@@ -28,27 +40,23 @@ public struct GroundedAnswering: Sendable {
             case .success(let value): first = value
             case .failure(let error): return completion(.failure(error))
             }
-            let grounding = AnswerGrounding(first.texts.map(\.text), shown: shown)
+            let outcome = Outcome(first, slots, shown: shown)
             var again = request
             again.traced = false
             again.deadline = request.deadline.map { $0 - first.timings.total }
             let rest = Self.continuation(of: request.program, first, shown)
             guard let rest, !first.timedOut, again.deadline.map({ $0 > 0 }) ?? true else {
-                return completion(.success(Outcome(completion: first, grounding: grounding)))
+                return completion(.success(outcome))
             }
             again.program = rest.program
             // The engine's thread is not kept from the others.
             second.async { [again] in
                 let finish: @Sendable (Result<Completion, any Error>) -> Void = { result in
                     completion(
-                        result.map { other in
-                            let merged = first.continued(by: other, keeping: rest.keeps)
-                            return Outcome(
-                                completion: merged,
-                                grounding: AnswerGrounding(
-                                    merged.texts.map(\.text), shown: shown,
-                                    first: .init(
-                                        numbers: grounding.numbers.count, ungrounded: grounding.ungrounded.count)))
+                        result.map {
+                            Outcome(
+                                first.continued(by: $0, keeping: rest.keeps), slots, shown: shown,
+                                first: outcome.grounding)
                         })
                 }
                 do {
@@ -61,10 +69,12 @@ public struct GroundedAnswering: Sendable {
     }
 
     /// Answers a request.
-    public func run(_ request: Request, shown: [GroundingFact]) async throws -> Outcome {
+    public func run(
+        _ request: Request, shown: [GroundingFact], slots: FactSlots = FactSlots()
+    ) async throws -> Outcome {
         try await withCheckedThrowingContinuation { continuation in
             do {
-                try submit(request, shown: shown) { continuation.resume(with: $0) }
+                try submit(request, shown: shown, slots: slots) { continuation.resume(with: $0) }
             } catch {
                 continuation.resume(throwing: error)
             }

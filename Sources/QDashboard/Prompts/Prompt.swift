@@ -35,6 +35,8 @@ public struct Prompt: Sendable, Equatable {
         public let name: String
         public let maxTokens: Int
         public let stop: [String]
+        /// Whether the model writes slots in place of numbers (`FactSlots`).
+        public var hasSlots = false
     }
 
     /// A piece of the answer that is begun for the model.
@@ -66,6 +68,11 @@ public struct Prompt: Sendable, Equatable {
     package let factLines: [FactLine]
 
     public var choices: [Choice] { answer.compactMap { if case .choose(let choice) = $0 { choice } else { nil } } }
+
+    /// Whether a text has slots.
+    var hasSlots: Bool {
+        answer.contains { if case .generate(let generation) = $0 { generation.hasSlots } else { false } }
+    }
 
     /// The facts as the prompt says them, one a line.
     public func text(of facts: Facts) -> String {

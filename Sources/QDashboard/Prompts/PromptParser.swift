@@ -95,11 +95,14 @@ private struct PromptParser {
                 (1...4096).contains(tokens)
             else { throw failure(number, "expected max-tokens=\"N\" with N from 1 to 4096") }
             let stop = fields.filter { $0.key == "stop" }.map(\.value)
-            guard stop.allSatisfy({ !$0.isEmpty }), fields.allSatisfy({ ["max-tokens", "stop"].contains($0.key) })
+            let slots = fields.filter { $0.key == "slots" }.map(\.value)
+            guard stop.allSatisfy({ !$0.isEmpty }), slots.allSatisfy({ $0 == "[]" }),
+                fields.allSatisfy({ ["max-tokens", "stop", "slots"].contains($0.key) })
             else {
-                throw failure(number, "expected max-tokens and stop, and no empty stop")
+                throw failure(number, "expected max-tokens, stop and slots=\"[]\", and no empty stop")
             }
-            guard generations.updateValue(.init(name: name, maxTokens: tokens, stop: stop), forKey: name) == nil else {
+            let generation = Prompt.Generation(name: name, maxTokens: tokens, stop: stop, hasSlots: !slots.isEmpty)
+            guard generations.updateValue(generation, forKey: name) == nil else {
                 throw failure(number, "the generation \(name) is there twice")
             }
         } else {

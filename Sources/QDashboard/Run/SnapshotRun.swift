@@ -127,7 +127,7 @@ public struct SnapshotRun: Sendable {
                     all.leave()
                 }
                 do {
-                    try node.answering.submit(work, shown: shown, completion: end)
+                    try node.answering.submit(work, shown: shown, slots: composer.slots, completion: end)
                 } catch {
                     end(.failure(error))
                 }

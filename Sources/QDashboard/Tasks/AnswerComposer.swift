@@ -22,6 +22,7 @@ struct AnswerComposer: Sendable {
     }
 
     var program: [ProgramStep] { prompt.program(for: facts) }
+    var slots: FactSlots { FactSlots(prompt.prompt, facts) }
     var numbersShown: [GroundingFact] { prompt.prompt.numbersShown(of: facts) }
 
     func answer(_ outcome: GroundedAnswering.Outcome, nodeID: String) -> AnswerRecord {
@@ -35,7 +36,7 @@ struct AnswerComposer: Sendable {
         let text = completion.texts.last
         return AnswerRecord(
             id: request.id, task: task, language: language,
-            analysis: (text?.text ?? "").trimmingCharacters(in: .whitespacesAndNewlines), choices: choices,
+            analysis: (outcome.texts.last ?? "").trimmingCharacters(in: .whitespacesAndNewlines), choices: choices,
             nodeID: nodeID, promptTokens: completion.promptTokens, outputTokens: completion.outputTokens,
             modelDigest: modelDigest, promptDigest: prompt.prompt.digest,
             finishReason: completion.timedOut ? "timeout" : text?.finishReason.rawValue ?? "stop",

@@ -111,6 +111,7 @@ package enum HTMLStyle {
         table.plain thead th { font-size: 12.5px; font-weight: 500; color: var(--muted); }
         table.plain tbody th { font-weight: 600; }
         table.plain tr:last-child > * { border-bottom: 0; }
+        table.plain .spread { display: block; color: var(--muted); font-size: 12px; }
         table.plain .words { min-width: 9em; text-align: left; white-space: normal; overflow-wrap: anywhere; }
 
         .tablehead { padding: 14px 22px 6px; } .tablehead em { font-style: normal; font-weight: 400; color: var(--muted); margin-left: 6px; }

@@ -63,12 +63,22 @@ extension HTMLSections {
     private func table(_ columns: [String], _ rows: [[String]]) -> String {
         let head = columns.map { "<th scope=\"col\">\(e($0))</th>" }.joined()
         let body = rows.map { row in
-            "<tr><th scope=\"row\">\(e(row[0]))</th>" + row.dropFirst().map { "<td>\(e($0))</td>" }.joined() + "</tr>"
+            "<tr><th scope=\"row\">\(e(row[0]))</th>" + row.dropFirst().map { "<td>\(cell($0))</td>" }.joined()
+                + "</tr>"
         }
         return """
             <table class="plain"><thead><tr>\(head)</tr></thead>
             <tbody>\(body.joined(separator: "\n"))</tbody></table>
             """
+    }
+}
+
+extension HTMLSections {
+    /// A figure with its interval below it, so that wide tables fit.
+    fileprivate func cell(_ text: String) -> String {
+        guard text.hasSuffix(")"), let open = text.range(of: " (") else { return e(text) }
+        return e(String(text[..<open.lowerBound]))
+            + "<span class=\"spread\">\(e(String(text[open.upperBound...].dropLast())))</span>"
     }
 }
 
