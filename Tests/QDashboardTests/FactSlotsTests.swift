@@ -1,7 +1,6 @@
 import Foundation
+import QDashboard
 import Testing
-
-@testable import QDashboard
 
 /// Slots: a model names a line of its prompt in brackets, and the line's value stands there.
 @Suite struct FactSlotsTests {

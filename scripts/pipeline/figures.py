@@ -85,7 +85,7 @@ def rounds(arguments, configurations):
         sys.exit("the runs' answers differ")
     return {
         name: {
-            **settings, "requests_s": statistics.median(r["requests_s"] for r in runs),
+            **settings, "requests": arguments.requests, "requests_s": statistics.median(r["requests_s"] for r in runs),
             "all": [r["requests_s"] for r in runs], "tokens_s": statistics.median(r["tokens_s"] for r in runs),
             "stages_measured": sorted(runs, key=lambda r: r["requests_s"])[len(runs) // 2]["stages"]}
         for (name, settings), runs in zip(configurations.items(), found.values())}
@@ -111,12 +111,15 @@ def shares(arguments):
 
 
 def markdown(report):
+    def requests(part):
+        return f"{next(iter(part.values()))['requests']} requests. "
+
     lines = ["# The pipeline, measured", "", f"Machine: {report['machine']}. Model: {report['model']}, "
-             f"{report['requests']} requests; medians of {report['rounds']} alternating rounds. Made by "
+             f"medians of {report['rounds']} alternating rounds. Made by "
              "`scripts/pipeline/figures.py`. All runs gave the same results.jsonl.", ""]
     if "batches" in report:
         lines += ["## Throughput over batch in flight", "",
-                  "One process; one stage has two threads, three stages have one each, on two cores.", "",
+                  requests(report["batches"]) + "One process; one stage has two threads, three stages have one each, on two cores.", "",
                   "| batch | 1 stage, requests/s | 3 stages, requests/s | 3 ÷ 1 |", "|---|---|---|---|"]
         part = report["batches"]
         for batch in sorted({v["batch"] for v in part.values()}):
@@ -124,7 +127,7 @@ def markdown(report):
             lines.append(f"| {batch} | {one:.2f} | {three:.2f} | {three / one:.2f} |")
         lines.append("")
     if "transports" in report:
-        lines += ["## MPI beside threads", "", "Three stages of a thread each, on two cores: three processes by shared "
+        lines += ["## MPI beside threads", "", requests(report["transports"]) + "Three stages of a thread each, on two cores: three processes by shared "
                   "memory, or three threads. Target: at most 5 % less.", "",
                   "| batch | threads, requests/s | MPI, requests/s | overhead | hop, threads | hop, MPI |", "|---|---|---|---|---|---|"]
         part = report["transports"]
@@ -138,7 +141,7 @@ def markdown(report):
     if "shares" in report:
         part = report["shares"]
         share = next(iter(part.values()))["share"]
-        lines += ["## Three machines' worth", "", f"Each stage is a process held to {share:g} of a core by a cgroup "
+        lines += ["## Three machines' worth", "", requests(part) + f"Each stage is a process held to {share:g} of a core by a cgroup "
                   f"(quota per {PERIOD_US // 1000} ms), as if on a machine of its own. Target: at least 2.5.", "",
                   "| batch | 1 stage, requests/s | 3 stages, requests/s | 3 ÷ 1 | utilization of the stages |", "|---|---|---|---|---|"]
         for batch in sorted({v["batch"] for v in part.values()}):
@@ -171,7 +174,7 @@ def main():
         arguments.lines = file.name
         cpu = next((l.split(":", 1)[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "?")
         report.update(machine=f"{os.cpu_count()} cores of {cpu}", model=pathlib.Path(arguments.model).name,
-                      requests=arguments.requests, rounds=arguments.rounds)
+                      rounds=arguments.rounds)
         for part in arguments.parts.split(","):
             report[part] = {"batches": batches, "transports": transports, "shares": shares}[part](arguments)
             REPORT.write_text(json.dumps(report, indent=1) + "\n")

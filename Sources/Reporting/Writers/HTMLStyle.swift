@@ -119,6 +119,7 @@ package enum HTMLStyle {
         table.confusion { border-collapse: separate; border-spacing: 3px; margin-top: 14px; font-size: 13.5px; width: 100%; }
         table.confusion th { font-weight: 500; color: var(--muted); padding: 4px 6px; text-align: right; white-space: nowrap; }
         table.confusion thead th { text-align: center; }
+        table.confusion thead th { white-space: normal; text-align: center; vertical-align: bottom; font-size: 12px; }
         table.confusion td { text-align: center; padding: 7px 6px; border-radius: 6px;
           background: color-mix(in srgb, var(--accent) calc(var(--share) * 62%), var(--track)); }
 

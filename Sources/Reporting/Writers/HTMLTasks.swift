@@ -27,7 +27,7 @@ extension HTMLSections {
     }
 
     private func confusion(_ choice: TaskQuality.Choice, _ model: String) -> String {
-        let head = choice.labels.map { "<th scope=\"col\">\(e($0))</th>" }.joined()
+        let head = choice.labels.map { "<th scope=\"col\">\(e($0).replacing("_", with: "_<wbr>"))</th>" }.joined()
         let rows = zip(choice.labels, choice.confusion).map { label, counts in
             let all = max(1, counts.reduce(0, +))
             let cells = counts.map { count in
