@@ -64,7 +64,6 @@ def main():
     weights = (folder / "model.safetensors").read_bytes()
     parameters = (len(weights) - 8 - int.from_bytes(weights[:8], "little")) // 2
     text = f"""---
-license: mit
 language: [en, zh]
 library_name: transformers
 pipeline_tag: text-generation
@@ -73,7 +72,7 @@ pipeline_tag: text-generation
 # qubic-tiny
 
 A small language model that reads facts of the Qubic network and answers in English or Traditional Chinese: labels, and a sentence
-or two. Trained from nothing by `make train`; it knows nothing else.
+or two, in which `[Tick]` stands for the value of the prompt's line `Tick: …`; `qinfer` puts it in. Trained from nothing; it knows nothing else.
 
 | | |
 |---|---|
@@ -96,6 +95,10 @@ model is unsure there and says so.
 {int(last[0]):,} steps, {int(last[1]) / 1e6:.1f} M tokens, {float(last[2]):.0f} minutes on two shared cores of a CPU (AVX2). Final loss {last[3]} a token of
 the answers; on requests held back from the train split {held[2]}, {100 * float(held[3]):.1f} % of the tokens as worded, all labels of a request right in
 {100 * float(held[4]):.1f} %. `loss.csv`: step, tokens, minutes, loss, learning rate; `held-back.csv`: step, minutes, loss, tokens right, labels right.
+
+These very weights have a history: their first 2 280 steps taught to spell numbers digit by digit (the labels came, the digits did not),
+then the wording was changed to slots; recitals of prompts were tried in between and dropped; the number of steps was changed four times on the way, and
+the learning rate with it. `make train` follows the recipe from the start, undisturbed, and gives other weights.
 
 ## Measured
 

@@ -71,7 +71,7 @@ struct TaskQualityTests {
         let page = try HTMLReport.html(results, evaluation, chartLibrary: "/* Chart.js v3.9.1 */")
         for text in [
             "reliability-0", "anomaly · kind", "majority", "detector alone", "tiny-4, int4", "forecastQuality6h",
-            "80 % (50.0 % – 95.0 %)".replacing("80 %", with: "80.0 %"), "97.5 %", "Numbers in the texts",
+            "80.0 %<span class=\"spread\">50.0 % – 95.0 %</span>", "97.5 %", "Numbers in the texts",
         ] { #expect(page.contains(text), "\(text)") }
         #expect(!page.contains("<b>|") && page.components(separatedBy: "</script").count == 4)
         let markdown = MarkdownReport.markdown(results, evaluation)
