@@ -76,12 +76,13 @@ struct JobFailureTests {
     @Test func interrupted() throws {
         try withFolder { folder in
             let output = folder.appending(path: "run")
-            let job = try MPIJob(
-                ranks: 3,
-                JobTests.arguments(
-                    // So many that they are not done when the ranks have heard of it.
-                    try makeDeepModel(in: folder), path("Datasets/labelled/requests.test.jsonl.gz"), output,
-                    ["--transport", "mpi", "--stages", "3", "--batch", "2"]), in: folder)
+            // So many that they are not done when the ranks have heard of it.
+            let call = JobTests.arguments(
+                try makeDeepModel(in: folder), path("Datasets/labelled/requests.test.jsonl.gz"), output,
+                ["--transport", "mpi", "--stages", "3", "--batch", "2"])
+            // A thread of the tests may block the signal, which a person's shell does not.
+            let launcher = ["--default-signal=INT", path("scripts/mpirun.sh"), "-np", "3", MPIJob.tool]
+            let job = try MPIJob(launcher: "/usr/bin/env", launcher + call, in: folder)
             let results = output.appending(path: "results.jsonl")
             while job.process.isRunning, (try? lines(results).count) ?? 0 < 5 { usleep(300) }
             kill(job.process.processIdentifier, SIGINT)
