@@ -4,7 +4,7 @@
     card.py MODEL_FOLDER RUN_FOLDER RESULTS_JSON
 
 RUN_FOLDER is the trainer's `--work`; RESULTS_JSON is what `qbench run` wrote for int8 with `--also` fp32 and int4, on the test
-split's labelled requests.
+split's labelled requests. What was out of the ordinary about one training is told in the model's own history.md.
 """
 import csv
 import hashlib
@@ -14,12 +14,13 @@ import shutil
 import sys
 
 
-def percent(figure, digits=1):
-    if figure is None:
-        return "–"
-    low_high = figure.get("interval")
-    spread = f" ({100 * low_high['low']:.{digits}f}–{100 * low_high['high']:.{digits}f})" if low_high else ""
-    return f"{100 * figure['value']:.{digits}f} %{spread}"
+def percent(figure):
+    return f"{100 * figure['value']:.1f} %" if figure else "–"
+
+
+def with_interval(figure):
+    spread = figure.get("interval")
+    return percent(figure) + (f" ({100 * spread['low']:.1f}–{100 * spread['high']:.1f})" if spread else "")
 
 
 def by_task(models, baselines):
@@ -30,10 +31,10 @@ def by_task(models, baselines):
         cells = []
         for model in models:
             languages = model["choices"][place]["languages"]
-            cells += [percent({"value": languages[code]["value"]}) if code in languages else "–" for code in ("en", "zh")]
+            cells += [percent(languages.get(code)) for code in ("en", "zh")]
         base = next((b for b in baselines if (b["task"], b["name"]) == (choice["task"], choice["name"])), {})
-        alone = base.get("detector")
-        lines.append(f"| {choice['task']} · {choice['name']} | " + " | ".join(cells) + f" | {percent({'value': base['majority']['value']}) if base.get('majority') else '–'} | {percent({'value': alone['value']}) if alone else '–'} |")
+        cells += [percent(base.get("majority")), percent(base.get("detector"))]
+        lines.append(f"| {choice['task']} · {choice['name']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -45,7 +46,7 @@ def overall(models):
         rate = sum(g["numbers"] * g["rate"]["value"] for g in model["grounding"] if g.get("rate")) / max(numbers, 1)
         free = [(g["numbers"], g["freeRate"]["value"]) for g in model["grounding"] if g.get("freeRate")]
         first = sum(n * v for n, v in free) / max(sum(n for n, _ in free), 1)
-        lines.append(f"| {model['scheme']} | {percent(model['accuracy'])} | {ece:.3f} | {100 * rate:.1f} % of {numbers} | {100 * first:.1f} % |")
+        lines.append(f"| {model['scheme']} | {with_interval(model['accuracy'])} | {ece:.3f} | {100 * rate:.1f} % of {numbers} | {100 * first:.1f} % |")
     return "\n".join(lines)
 
 
@@ -63,6 +64,8 @@ def main():
     config = json.loads((folder / "config.json").read_text())
     weights = (folder / "model.safetensors").read_bytes()
     parameters = (len(weights) - 8 - int.from_bytes(weights[:8], "little")) // 2
+    told = folder / "history.md"
+    history = f"\n{told.read_text()}" if told.exists() else ""
     text = f"""---
 language: [en, zh]
 library_name: transformers
@@ -95,11 +98,7 @@ model is unsure there and says so.
 {int(last[0]):,} steps, {int(last[1]) / 1e6:.1f} M tokens, {float(last[2]):.0f} minutes on two shared cores of a CPU (AVX2). Final loss {last[3]} a token of
 the answers; on requests held back from the train split {held[2]}, {100 * float(held[3]):.1f} % of the tokens as worded, all labels of a request right in
 {100 * float(held[4]):.1f} %. `loss.csv`: step, tokens, minutes, loss, learning rate; `held-back.csv`: step, minutes, loss, tokens right, labels right.
-
-These very weights have a history: their first 2 280 steps taught to spell numbers digit by digit (the labels came, the digits did not),
-then the wording was changed to slots; recitals of prompts were tried in between and dropped; the number of steps was changed four times on the way, and
-the learning rate with it. `make train` follows the recipe from the start, undisturbed, and gives other weights.
-
+{history}
 ## Measured
 
 By `qbench run` on {report['configuration']['dataset'].get('items', 0):,} labelled requests of the test split, 95 % bootstrap intervals in brackets:
