@@ -13,14 +13,11 @@ public struct FactSlots: Sendable, Equatable {
         guard prompt.hasSlots else { return }
         for line in prompt.factLines {
             guard case .text(let head)? = line.pieces.first,
-                let end = head.firstIndex(where: { $0 == ":" || $0 == "：" })
+                let end = head.firstIndex(where: { $0 == ":" || $0 == "：" }),
+                let said = line.said(of: facts)
             else { continue }
-            let said = line.pieces.compactMap { piece -> String?? in
-                guard case .fact(let name, let style) = piece else { return nil }
-                return facts[name].map(style.text)
-            }
-            guard said.allSatisfy({ $0 != nil }) else { continue }
-            for (index, value) in said.compactMap({ $0 }).enumerated() {
+            let stated = zip(line.pieces, said).compactMap { if case .fact = $0 { $1 } else { nil } }
+            for (index, value) in stated.enumerated() {
                 values[head[..<end] + (index == 0 ? "" : " \(index + 1)")] = value
             }
         }

@@ -9,17 +9,11 @@ extension Prompt {
         var shown: [GroundingFact] = []
         for line in factLines {
             let names = line.pieces.compactMap { if case .fact(let name, _) = $0 { name } else { nil } }
-            guard names.allSatisfy({ facts[$0] != nil }), !names.contains(Facts.questionName) else { continue }
+            guard let said = line.said(of: facts), !names.contains(Facts.questionName) else { continue }
             for name in names where !shown.contains(where: { $0.name == name }) {
                 shown += Self.numbers(name, facts[name])
             }
             // As rounded by the prompt, and with the numbers of its own wording ("of the last 10,000 ticks").
-            let said = line.pieces.map { piece -> String in
-                switch piece {
-                case .text(let text): text
-                case .fact(let name, let style): facts[name].map { style.text($0) } ?? ""
-                }
-            }
             shown += NumberGrounding.numbers(in: said.joined()).map {
                 GroundingFact(
                     name: names.first ?? "prompt", value: $0.value,

@@ -53,6 +53,20 @@ public struct Prompt: Sendable, Equatable {
             case fact(name: String, style: FactStyle)
         }
         package var pieces: [Piece]
+
+        /// Each piece as the prompt says it; nil where one of the facts is not there.
+        func said(of facts: Facts) -> [String]? {
+            var said: [String] = []
+            for piece in pieces {
+                switch piece {
+                case .text(let literal): said.append(literal)
+                case .fact(let name, let style):
+                    guard let value = facts[name] else { return nil }
+                    said.append(style.text(value))
+                }
+            }
+            return said
+        }
     }
 
     public let name: String
@@ -76,18 +90,7 @@ public struct Prompt: Sendable, Equatable {
 
     /// The facts as the prompt says them, one a line.
     public func text(of facts: Facts) -> String {
-        factLines.compactMap { line -> String? in
-            var text = ""
-            for piece in line.pieces {
-                switch piece {
-                case .text(let literal): text += literal
-                case .fact(let name, let style):
-                    guard let value = facts[name] else { return nil }
-                    text += style.text(value)
-                }
-            }
-            return text
-        }.joined(separator: "\n")
+        factLines.compactMap { $0.said(of: facts)?.joined() }.joined(separator: "\n")
     }
 
     /// Rendered once for a model; the programs of all requests come from it.
