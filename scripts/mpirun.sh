@@ -5,8 +5,10 @@
 # between hosts that fall silent are given up after seconds instead of hours. What is set already stays.
 #
 # When all ranks of this host have ended, the launcher has QUBIC_LAUNCHER_GRACE seconds (2) to end the others: where a link is
-# cut, mpirun waits for daemons that will never answer. Ranks over there end by themselves.
+# cut, mpirun waits for daemons that will never answer. Ranks over there end by themselves. So this host must have a rank.
 set -euo pipefail
+
+command -v pgrep >/dev/null || { echo "mpirun.sh: there is no pgrep; install procps" >&2; exit 64; }
 
 : "${OMPI_MCA_hwloc_base_binding_policy:=none}"
 : "${OMPI_MCA_rmaps_base_oversubscribe:=1}"

@@ -5,7 +5,7 @@ import Yams
 /// The files of deploy/: that they can be read, that their commands are ones that the tools take, and that the scripts do
 /// what they say when a machine, a run or a scheduler answers one way or another.
 @Suite struct DeployTests {
-    private static let scripts = ["deploy/gcp/three-nodes.sh", "deploy/slurm/qinfer.sbatch"]
+    private static let scripts = ["deploy/gcp/three-nodes.sh", "deploy/slurm/qinfer.sbatch", "scripts/mpirun.sh"]
 
     @Test(arguments: scripts)
     func shellIsSound(script: String) throws {
@@ -13,6 +13,27 @@ import Yams
         #expect(parsed.status == 0, "\(parsed.errors)")
         let checked = try shell(["shellcheck", "--severity=style", path(script)])
         #expect(checked.status == 0, "\(checked.output)\(checked.errors)")
+    }
+
+    /// Plain mpirun waits for ever where a link is cut: whatever is deployed calls the wrapper, and the image has it.
+    @Test func launchesByTheWrapper() throws {
+        func search(_ pattern: String, _ more: String...) throws -> Tool.Outcome {
+            try shell(["grep", "--recursive", "--line-number", "--perl-regexp", pattern] + more, in: repository)
+        }
+        // What is no comment; on the page, what has a flag.
+        let plain = try search(#"^(?!\s*#).*mpirun(?!\.sh)"#, "deploy", "Containerfile")
+        #expect(plain.status == 1, "\(plain.output)\(plain.errors)")
+        let documented = try search("mpirun +-", "docs/deployment.md")
+        #expect(documented.status == 1, "\(documented.output)\(documented.errors)")
+        for file in ["deploy/gcp", "deploy/kubernetes", "deploy/slurm", "docs/deployment.md"] {
+            #expect(try search(#"mpirun\.sh"#, file).status == 0, "\(file) has no wrapper")
+        }
+        let image = try text(URL(fileURLWithPath: path("Containerfile")))
+        let stages = image.split(separator: "\nFROM ")
+        #expect(stages.last?.contains("COPY scripts/mpirun.sh /usr/local/bin/") == true)
+        // The wrapper's pgrep.
+        #expect(stages.last?.contains(" procps ") == true)
+        #expect(FileManager.default.isExecutableFile(atPath: path("scripts/mpirun.sh")))
     }
 
     /// Every flag of these calls is one that `qinfer --help` knows; those of MPI where this build has it.
@@ -62,9 +83,15 @@ import Yams
         let qinfer = try #require(call.firstIndex(of: "qinfer"))
         #expect(call[qinfer + 1] == "run")
         try expectKnown(call[(qinfer + 2)...], "run")
-        // As many ranks as workers with a slot each, and as stages.
+        // As many ranks as pods with a slot each, the launcher's among them, and as stages.
         func value(_ flag: String) -> String? { call.firstIndex(of: flag).map { call[$0 + 1] } }
-        #expect(value("-np") == "3" && value("--stages") == "3" && replicas["Worker"]?["replicas"] as? Int == 3)
+        #expect(value("-np") == "3" && value("--stages") == "3" && replicas["Worker"]?["replicas"] as? Int == 2)
+        #expect(spec["runLauncherAsWorker"] as? Bool == true)
+        #expect((launcher["command"] as? [String])?.contains { $0.contains("mpirun.sh \"$@\"") } == true)
+        for role in ["Launcher", "Worker"] {
+            let mounts = try container(role)["volumeMounts"] as? [[String: Any]]
+            #expect(mounts?.first?["mountPath"] as? String == "/data", "\(role) does not see the model")
+        }
         // What the server listens on is what the client is told, here and in the image.
         let probe = (try container("Worker")["readinessProbe"] as? [String: Any])?["tcpSocket"] as? [String: Any]
         #expect(probe?["port"] as? Int == 2222)
@@ -86,13 +113,16 @@ import Yams
                 #expect(kept.contains { source == $0 || source.hasPrefix($0 + "/") }, "\(source) is ignored")
             }
         }
-        #expect(copied >= 7)
+        #expect(copied >= 8)
     }
 
     // MARK: Google Cloud
 
     /// Runs the script with a gcloud that notes how it was called and answers as `answers`, a shell's case clauses, says.
-    private func threeNodes(_ answers: String = "", _ more: String...) throws -> (Tool.Outcome, calls: [String]) {
+    /// What is in the archive of the tools is among the calls; `earlier` names the files that the output folder holds.
+    private func threeNodes(
+        _ answers: String = "", _ more: String..., earlier: [String] = []
+    ) throws -> (Tool.Outcome, calls: [String], output: [String: String]) {
         try withFolder { folder in
             let fakes = folder.appending(path: "bin")
             let log = folder.appending(path: "calls")
@@ -103,6 +133,8 @@ import Yams
                 printf '%s\\n' "$*" >>'\(log.path)'
                 case "$*" in
                 \(answers)
+                */qubic.tar.gz*)
+                    for file; do [ "${file##*/}" != qubic.tar.gz ] || tar -tzf "$file" >>'\(log.path)'; done ;;
                 *describe*qubic-1*) echo 10.0.0.1 ;;
                 *describe*qubic-2*) echo 10.0.0.2 ;;
                 *describe*qubic-3*) echo 10.0.0.3 ;;
@@ -115,18 +147,26 @@ import Yams
             try FileManager.default.copyItem(
                 at: URL(fileURLWithPath: "/bin/true"), to: tools.appending(path: "qinfer"))
             let model = try makeModel(in: folder)
+            let output = folder.appending(path: "out")
+            if !earlier.isEmpty {
+                try FileManager.default.createDirectory(at: output, withIntermediateDirectories: true)
+                for name in earlier { try Data("old\n".utf8).write(to: output.appending(path: name)) }
+            }
             let outcome = try shell(
                 [
                     path("deploy/gcp/three-nodes.sh"), "--project", "p", "--model", model, "--snapshots",
-                    try makeSnapshots(in: folder, count: 2), "--tools", tools.path, "--output",
-                    folder.appending(path: "out").path,
+                    try makeSnapshots(in: folder, count: 2), "--tools", tools.path, "--output", output.path,
                 ] + more, in: repository, path: fakes.path, environment: ["THREE_NODES_PAUSE": "0"])
-            return (outcome, try lines(log).map(String.init))
+            var left: [String: String] = [:]
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: output.path)) ?? [] {
+                left[name] = try text(output.appending(path: name))
+            }
+            return (outcome, try lines(log).map(String.init), left)
         }
     }
 
     @Test func machinesAreMadeUsedAndDeleted() throws {
-        let (outcome, calls) = try threeNodes()
+        let (outcome, calls, _) = try threeNodes()
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(calls.first?.contains("instances list") == true)
         let create = try #require(calls.first { $0.contains("instances create") })
@@ -135,8 +175,10 @@ import Yams
             calls.last
                 == "compute instances delete qubic-1 qubic-2 qubic-3 --project p --zone europe-west4-a --quiet")
         // The third node is half as fast, and gets its share.
-        let run = try #require(calls.first { $0.contains("mpirun") })
-        #expect(run.contains("--hostfile hosts -np 3") && run.contains("--node-speed 1.000,1.000,0.500"))
+        let run = try #require(calls.first { $0.contains("mpirun.sh ") })
+        #expect(run.contains("qubic/bin/mpirun.sh --hostfile hosts -np 3"))
+        #expect(calls.contains("qubic/bin/mpirun.sh"), "the wrapper is packed")
+        #expect(run.contains("--node-speed 1.000,1.000,0.500") && !run.contains("--resume"))
         try expectKnown(Self.words(run, after: "qinfer run"), "run")
         let plans = calls.filter { $0.contains("qinfer plan") }
         #expect(plans.count == 4)
@@ -144,8 +186,22 @@ import Yams
         #expect(calls.contains { $0.contains("scp --recurse") })
     }
 
+    /// The ledger of an earlier run goes up, and what comes back replaces it, its log included.
+    @Test func anEarlierRunGoesOn() throws {
+        let (outcome, calls, output) = try threeNodes(
+            "*'scp --recurse'*) echo new >\"${!#}/run.sqlite\" ;;",
+            earlier: ["run.sqlite", "run.sqlite-wal", "run.sqlite-shm", "results.jsonl"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(calls.contains { $0.contains("/run.tar.gz ") }, "\(calls)")
+        let unpacked = try #require(calls.firstIndex { $0.contains("tar -C run -xzf run.tar.gz") })
+        let run = try #require(calls.firstIndex { $0.contains("mpirun.sh ") })
+        #expect(unpacked < run && calls[run].hasSuffix("--resume"))
+        try expectKnown(Self.words(calls[run], after: "qinfer run"), "run")
+        #expect(output == ["run.sqlite": "new\n", "results.jsonl": "old\n"])
+    }
+
     @Test func dryRunCallsNothing() throws {
-        let (outcome, calls) = try threeNodes("", "--dry-run", "--zone", "us-central1-a")
+        let (outcome, calls, _) = try threeNodes("", "--dry-run", "--zone", "us-central1-a")
         #expect(outcome.status == 0 && calls.isEmpty, "\(outcome.errors)")
         let shown = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("+ ") }
         for word in ["instances create", "ssh-keygen", "rsync", "mpirun", "scp --recurse", "instances delete"] {
@@ -202,7 +258,7 @@ import Yams
                     [path("deploy/slurm/qinfer.sbatch")], in: folder, path: fakes.path,
                     environment: [
                         "MODEL": "models/m", "SHARDS": "shards", "OUTPUT": "runs", "SLURM_ARRAY_TASK_ID": "\(number)",
-                        "SLURM_JOB_ID": "77", "SLURM_NTASKS": "3",
+                        "SLURM_JOB_ID": "77", "SLURM_NTASKS": "3", "SLURM_SUBMIT_DIR": repository.path,
                     ].merging(more) { $1 })
                 return (outcome, try lines(log).map(String.init))
             }
@@ -216,6 +272,8 @@ import Yams
             #expect(try task(1).calls[0].contains("shards/b.jsonl --output runs/shard-001"))
             let beyond = try task(2)
             #expect(beyond.0.status == 64 && beyond.calls.isEmpty && beyond.0.errors.contains("--array=0-1"))
+            let elsewhere = try task(0, ["SLURM_SUBMIT_DIR": folder.path])
+            #expect(elsewhere.0.status == 64 && elsewhere.calls.isEmpty && elsewhere.0.errors.contains("QUBIC_MPIRUN"))
             // A dead node is worth another start, rejected inputs are not, and not for ever.
             #expect(try task(0, ["STATUS": "1"]).calls.last == "scontrol requeue 77")
             #expect(try task(0, ["STATUS": "1", "SLURM_RESTART_COUNT": "3"]).calls.count == 1)

@@ -4,6 +4,7 @@
 #   deploy/gcp/three-nodes.sh --project P --model models/SmolLM2-int8 --snapshots Datasets/recorded --output Reports/gcp
 #   deploy/gcp/three-nodes.sh --project P --model … --snapshots … --output … --dry-run     # prints each command, runs none
 #
+# An output folder that holds an earlier run's ledger goes up first, and that run goes on.
 # Needs gcloud with access to the project, and the tools built with MPI on Debian 12: swift build -c release --traits MPI
 set -euo pipefail
 
@@ -129,13 +130,20 @@ step "packing the tools"
 # Swift's own libraries come along: the machines have no compiler.
 mkdir -p "$scratch/qubic/bin" "$scratch/qubic/lib"
 if [ "$dry" = no ]; then
-    cp "$tools/qinfer" "$scratch/qubic/bin/"
+    cp "$tools/qinfer" scripts/mpirun.sh "$scratch/qubic/bin/"
     ldd "$tools/qinfer" | awk '$3 ~ /\/swift\// { print $3 }' | xargs -r cp --dereference --target-directory "$scratch/qubic/lib"
     cp -R Datasets/prompts "$scratch/qubic/prompts"
 fi
 run tar -C "$scratch" -czf "$scratch/qubic.tar.gz" qubic
 run tar -C "$(dirname "$model")" -cf "$scratch/model.tar" "$(basename "$model")"
 run tar -C "$(dirname "$snapshots")" -czf "$scratch/snapshots.tar.gz" "$(basename "$snapshots")"
+archives=("$scratch/qubic.tar.gz" "$scratch/model.tar" "$scratch/snapshots.tar.gz")
+resume=''
+if [ -f "$output/run.sqlite" ]; then
+    run tar -C "$output" -czf "$scratch/run.tar.gz" .
+    archives+=("$scratch/run.tar.gz")
+    resume=' --resume'
+fi
 
 step "creating $nodes × $machine in $zone"
 # What is there already is somebody's, and must not be deleted at the end.
@@ -155,7 +163,7 @@ for node in "${all[@]}"; do
 done
 
 step "installing libraries"
-packages='libopenblas0-pthread libhdf5-103-1 libsqlite3-0 libpcre2-8-0 zlib1g openmpi-bin openssh-client rsync'
+packages='libopenblas0-pthread libhdf5-103-1 libsqlite3-0 libpcre2-8-0 zlib1g openmpi-bin openssh-client procps rsync'
 for node in "${all[@]}"; do
     on "$node" "sudo apt-get -o DPkg::Lock::Timeout=120 update -q && sudo DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y -q --no-install-recommends $packages"
 done
@@ -179,12 +187,12 @@ done
 printf '%s slots=1\n' "${addresses[@]}" | tee "$scratch/hosts" >&2
 
 step "distributing tools, model and recordings"
-run gcloud compute scp "${where[@]}" "$scratch/qubic.tar.gz" "$scratch/model.tar" "$scratch/snapshots.tar.gz" \
-    "$scratch/hosts" "$first:"
+run gcloud compute scp "${where[@]}" "${archives[@]}" "$scratch/hosts" "$first:"
 # Over the machines' own network: the model goes up once.
 ssh_options='-o StrictHostKeyChecking=accept-new'
 unpack='tar -xzf qubic.tar.gz && tar -xf model.tar'
 on "$first" "$unpack && tar -xzf snapshots.tar.gz && mv --no-target-directory $(printf %q "$(basename "$model")") model && mv --no-target-directory $(printf %q "$(basename "$snapshots")") snapshots"
+[ -z "$resume" ] || on "$first" 'mkdir run && tar -C run -xzf run.tar.gz'
 for address in "${addresses[@]:1}"; do
     on "$first" "rsync --archive --rsh 'ssh $ssh_options' qubic model $address:"
 done
@@ -205,15 +213,18 @@ on "$first" "$qinfer plan model --stages $nodes --node-speed $speed --node-memor
 
 step "answering"
 status=0
-on "$first" "mpirun --hostfile hosts -np $nodes --bind-to none --map-by node" \
-    "--mca plm_rsh_args '$ssh_options' --mca mpi_yield_when_idle 1 -x LD_LIBRARY_PATH=\$HOME/qubic/lib" \
+on "$first" "qubic/bin/mpirun.sh --hostfile hosts -np $nodes --map-by node" \
+    "--mca plm_rsh_args '$ssh_options' -x LD_LIBRARY_PATH=\$HOME/qubic/lib" \
     "\$HOME/qubic/bin/qinfer run model --snapshots snapshots --output run --prompts qubic/prompts" \
     "--transport mpi --stages $nodes --node-speed $speed --node-memory 6GB --batch $batch --wire $wire" \
-    "--peer-timeout 10 --resume" || status=$?
+    "--peer-timeout 10$resume" || status=$?
 [ "$status" -eq 0 ] || [ "$status" -eq 2 ] || step "the run ended with status $status; what it answered is fetched"
 
 step "fetching the results"
-run mkdir -p "$output"
-run gcloud compute scp --recurse "${where[@]}" "$first:run/*" "$output"
+run mkdir -p "$output" "$scratch/run"
+run gcloud compute scp --recurse "${where[@]}" "$first:run/*" "$scratch/run"
+# SQLite would play the log of an earlier fetch into the new ledger.
+run rm -f "$output/run.sqlite-wal" "$output/run.sqlite-shm"
+run cp -R "$scratch/run/." "$output"
 if [ "$status" -eq 0 ] || [ "$status" -eq 2 ]; then run "$tools/qinfer" verify "$output"; fi
 exit "$status"
