@@ -59,6 +59,7 @@ struct Compare: AsyncParsableCommand {
             let exact = try Checkpoint(directory: URL(fileURLWithPath: reference))
             let tokenizer = try Tokenizer(directory: exact.directory)
             let other = try ComparableModel(URL(fileURLWithPath: candidate), reference: exact)
+            let stored = try StoredTypes(URL(fileURLWithPath: candidate))
             let content = try String(contentsOf: URL(fileURLWithPath: text), encoding: .utf8)
             var options = ComparisonOptions()
             options.window = window
@@ -73,7 +74,7 @@ struct Compare: AsyncParsableCommand {
             progress.finish()
             let table = ComparisonTable(
                 comparison, reference: reference, candidate: candidate, model: other,
-                seconds: Date().timeIntervalSince(began))
+                stored: stored, seconds: Date().timeIntervalSince(began))
             if let html { try AtomicFile.write(ComparisonPage(table).html(), to: URL(fileURLWithPath: html)) }
             print(json ? table.json() : table.text())
         }

@@ -53,7 +53,7 @@ struct ComparisonPage {
         let alpha = worst > 0 ? String(format: "%.2f", 0.9 * error / worst) : "0"
         let ratio = layer.decibels.map { String(format: "%.1f dB", $0) } ?? "zero"
         return "<td style=\"background:rgba(214,60,40,\(alpha))\" title=\"\(layer.module): \(ratio), "
-            + "\(escaped(layer.scheme))\">\(String(format: "%.2f", 100 * error))</td>"
+            + "\(escaped(table.scheme(layer)))\">\(String(format: "%.2f", 100 * error))</td>"
     }
 
     private func escaped(_ text: String) -> String {

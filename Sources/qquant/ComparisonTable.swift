@@ -6,15 +6,18 @@ struct ComparisonTable {
     let comparison: ModelComparison
     let reference, candidate: String
     private let model: ComparableModel
+    private let stored: StoredTypes
     private let seconds: Double
 
     init(
-        _ comparison: ModelComparison, reference: String, candidate: String, model: ComparableModel, seconds: Double
+        _ comparison: ModelComparison, reference: String, candidate: String, model: ComparableModel,
+        stored: StoredTypes, seconds: Double
     ) {
         self.comparison = comparison
         self.reference = reference
         self.candidate = candidate
         self.model = model
+        self.stored = stored
         self.seconds = seconds
     }
 
@@ -41,6 +44,9 @@ struct ComparisonTable {
         ]
     }
 
+    /// As the candidate's file has it.
+    func scheme(_ layer: LayerComparison) -> String { stored[layer.module] ?? layer.scheme }
+
     static func shown(_ estimate: Estimate, digits: Int, scale: Double) -> String {
         String(format: "%.\(digits)f", estimate.value * scale)
             + (estimate.standardError.map { String(format: " ± %.\(digits)f", $0 * scale) } ?? "")
@@ -59,7 +65,7 @@ struct ComparisonTable {
         for layer in comparison.layers {
             let decibels = layer.decibels.map { String(format: "%8.2f", $0) } ?? "       –"
             let error = layer.outputError.map { String(format: "%19.3f", 100 * $0) } ?? "                  –"
-            lines.append("  " + padded(layer.module, width) + padded(layer.scheme, 18) + decibels + error)
+            lines.append("  " + padded(layer.module, width) + padded(scheme(layer), 18) + decibels + error)
         }
         return lines.joined(separator: "\n")
     }
@@ -80,7 +86,7 @@ struct ComparisonTable {
         object["layers"] = .array(
             comparison.layers.map { layer in
                 [
-                    "module": .string(layer.module), "scheme": .string(layer.scheme),
+                    "module": .string(layer.module), "scheme": .string(scheme(layer)),
                     // JSON has no infinity: null where nothing was lost, too.
                     "sqnr_db": layer.decibels.flatMap { $0.isFinite ? .number($0) : nil } ?? .null,
                     "output_error": layer.outputError.map(JSONValue.number) ?? .null,

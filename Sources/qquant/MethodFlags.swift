@@ -8,7 +8,9 @@ extension QuantizationRecipe.Method: ExpressibleByArgument {}
 
 /// How weights are rounded, and on what text that is learned.
 struct MethodFlags: ParsableArguments {
-    @Option(help: "How weights are rounded: rtn, mse, imatrix, gptq or awq.")
+    @Option(
+        help: "How weights are rounded: rtn, mse, imatrix, gptq or awq; embedding and head by mse with the last three."
+    )
     var method = QuantizationRecipe.Method.rtn
 
     @Flag(help: "Smooth the norms first, as awq does, whatever the method.")
@@ -24,52 +26,68 @@ struct MethodFlags: ParsableArguments {
     @Option(help: "Tokens of calibration.")
     var calibrationTokens = 8192
 
-    @Option(help: "Tokens of a window of calibration.")
-    var calibrationWindow = 256
+    @Option(help: "Tokens of a window of calibration. (default: 256, or the model's context where that is shorter)")
+    var calibrationWindow: Int?
 
     @Option(help: "Seed by which windows are drawn.")
     var seed: UInt64 = 1
 
-    @Option(help: "Folder of prompt files, for snapshots.")
-    var prompts = "Datasets/prompts"
+    @Option(
+        help: ArgumentHelp(
+            "Folder of prompt files, for snapshots. (default: the model's own, else Datasets/prompts)",
+            valueName: "dir"))
+    var prompts: String?
 
-    @Option(help: "Language of the prompt, for snapshots: en or zh.")
+    @Option(help: "Language of the prompt, for snapshots that name none: en or zh.")
     var language = "en"
 
-    @Option(help: "gptq: added to the diagonal of the second moments, as a share of its mean.")
-    var damping: Float = 0.01
+    @Option(help: "gptq: added to the diagonal of the second moments, as a share of its mean. (default: 0.01)")
+    var damping: Float?
 
-    @Option(help: "gptq: rounds of refitting scales and integers.")
-    var refinements = 2
+    @Option(help: "gptq: rounds of refitting scales and integers. (default: 2)")
+    var refinements: Int?
 
-    @Option(help: "gptq: the share of earlier layers' errors that a layer makes good, 0 to 1.")
-    var compensation: Float = 0
+    @Option(help: "gptq: the share of earlier layers' errors that a layer makes good, 0 to 1. (default: 0)")
+    var compensation: Float?
 
-    @Option(help: "Activations that calibration sees: full, or int8 as the runtime quantizes them.")
-    var activations = "full"
+    @Option(
+        help: "Activations that calibration sees: full, or int8 as the runtime quantizes them. (default: full)")
+    var activations: String?
 
     func validate() throws {
         guard calibrationTokens >= CalibrationSet.leastTokens else {
             throw ValidationError(
                 "--calibration-tokens: expected at least \(CalibrationSet.leastTokens), got \(calibrationTokens)")
         }
-        guard (2...calibrationTokens).contains(calibrationWindow) else {
-            throw ValidationError("--calibration-window: expected 2 to \(calibrationTokens), got \(calibrationWindow)")
+        if let window = calibrationWindow, !(2...calibrationTokens).contains(window) {
+            throw ValidationError("--calibration-window: expected 2 to \(calibrationTokens), got \(window)")
         }
         guard Language(rawValue: language) != nil else {
             throw ValidationError("--language: expected en or zh, got \(language)")
         }
-        guard damping > 0, damping <= 1 else {
+        if let damping, !(damping > 0 && damping <= 1) {
             throw ValidationError("--damping: expected more than 0 and at most 1, got \(damping)")
         }
-        guard (0...20).contains(refinements) else {
+        if let refinements, !(0...20).contains(refinements) {
             throw ValidationError("--refinements: expected 0 to 20, got \(refinements)")
         }
-        guard (0...1).contains(compensation) else {
+        if let compensation, !(0...1).contains(compensation) {
             throw ValidationError("--compensation: expected 0 to 1, got \(compensation)")
         }
-        guard activations == "full" || activations == "int8" else {
+        if let activations, activations != "full", activations != "int8" {
             throw ValidationError("--activations: expected full or int8, got \(activations)")
+        }
+        let ofGPTQ = [
+            ("--damping", damping != nil), ("--refinements", refinements != nil),
+            ("--compensation", compensation != nil),
+        ]
+        for (flag, isGiven) in ofGPTQ where isGiven && method != .gptq {
+            throw ValidationError("\(flag): expected --method gptq, got \(method.rawValue)")
+        }
+        guard activations == nil || needsCalibration else {
+            throw ValidationError(
+                "--activations: expected a method that runs the model (imatrix, gptq, awq, or --smooth), "
+                    + "got \(method.rawValue)")
         }
     }
 
@@ -77,12 +95,19 @@ struct MethodFlags: ParsableArguments {
 
     func calibrationSet(_ checkpoint: Checkpoint) throws -> CalibrationSet? {
         guard !calibration.isEmpty else { return nil }
+        let context = checkpoint.configuration.contextLength
+        let window = calibrationWindow ?? min(256, context)
+        guard window <= context else {
+            throw QuantizationError.calibration(
+                place: "--calibration-window", problem: "it is longer than the model's context",
+                expected: "2 to \(context)", got: "\(window)", advice: nil)
+        }
         let texts = CalibrationTexts(
-            model: checkpoint.directory, prompts: URL(fileURLWithPath: prompts), language: Language(rawValue: language)!
-        )
+            model: checkpoint.directory, prompts: PromptLibrary.folder(prompts, model: checkpoint.directory),
+            language: Language(rawValue: language)!)
         var options = CalibrationSet.Options()
         options.tokens = calibrationTokens
-        options.window = calibrationWindow
+        options.window = window
         options.seed = seed
         return try CalibrationSet(
             texts: try calibration.flatMap(texts.read), source: calibration.joined(separator: ", "),
@@ -92,9 +117,9 @@ struct MethodFlags: ParsableArguments {
     func recipe(_ plan: QuantizationPlan, _ calibration: CalibrationSet?) -> QuantizationRecipe {
         var recipe = QuantizationRecipe(plan: plan, method: method, calibration: calibration)
         recipe.smooths = smooth || method == .awq
-        recipe.gptq.damping = damping
-        recipe.gptq.refinements = refinements
-        recipe.compensation = compensation
+        if let damping { recipe.gptq.damping = damping }
+        if let refinements { recipe.gptq.refinements = refinements }
+        if let compensation { recipe.compensation = compensation }
         recipe.quantizesActivations = activations == "int8"
         return recipe
     }

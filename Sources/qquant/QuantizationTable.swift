@@ -19,9 +19,10 @@ struct QuantizationTable {
     }
 
     func text(output: String?) -> String {
+        let ends = summary.endsMethod.map { ", embedding and head by \($0)" } ?? ""
         var lines = [
             output.map { "Wrote \($0)" } ?? "Nothing was written (--dry-run).",
-            "  method           \(summary.method)",
+            "  method           \(summary.method)\(ends)",
             "  schemes          \(summary.schemes.map { "\($0.label) (\($0.layers))" }.joined(separator: ", "))",
             "  layers           \(summary.layers.count)",
             "  bits per weight  \(format(summary.bitsPerWeight, 3)) in these layers, \(format(summary.totalBitsPerWeight, 3)) over all tensors",
@@ -57,6 +58,7 @@ struct QuantizationTable {
             "total_bits_per_weight": .number(summary.totalBitsPerWeight), "bytes_before": .integer(summary.bytesBefore),
             "bytes_after": .integer(summary.bytesAfter), "layers": .array(layers),
         ]
+        if let ends = summary.endsMethod { object["ends_method"] = .string(ends) }
         if let estimate {
             object["estimated_seconds"] = .number(estimate.seconds)
             object["estimated_memory_bytes"] = .integer(estimate.memoryBytes)

@@ -8,8 +8,9 @@ struct Quantize: ParsableCommand {
         abstract: "Quantize a checkpoint to int8 or int4.",
         discussion: """
             The result is a Hugging Face directory in compressed-tensors'
-            pack-quantized format, which transformers and vLLM load. Give --bits for
-            one scheme, or a budget for the best choice of schemes within it.
+            pack-quantized format, which transformers and vLLM load, transformers only
+            where the embedding is not quantized. Give --bits for one scheme, or a
+            budget for the best choice of schemes within it.
 
             EXAMPLES
               qquant quantize models/SmolLM2 --output models/SmolLM2-int4 --bits 4
@@ -53,14 +54,22 @@ struct Quantize: ParsableCommand {
         guard !method.needsCalibration || method.calibration.count > 0 else {
             throw ValidationError("--method \(method.method.rawValue): expected --calibration FILE")
         }
+        guard method.calibration.isEmpty || method.needsCalibration || scheme.target != nil else {
+            throw ValidationError(
+                "--calibration: --method \(method.method.rawValue) reads none; expected imatrix, gptq, awq, --smooth, "
+                    + "--target-bpw or --target-size")
+        }
     }
 
     func run() throws {
         try reportingErrors {
             let checkpoint = try Checkpoint(directory: URL(fileURLWithPath: model))
+            try ModelQuantizer.check(
+                checkpoint, output: dryRun ? nil : URL(fileURLWithPath: output), overwrite: force)
             let calibration = try method.calibrationSet(checkpoint)
-            let plan = try scheme.plan(checkpoint, calibration, threads: threads)
+            let (plan, budget) = try scheme.plan(checkpoint, calibration, threads: threads, keeps: !dryRun)
             var recipe = method.recipe(plan, calibration)
+            recipe.budget = budget
             recipe.maxShardBytes = maxShardSize?.bytes
             recipe.threads = threads
             let quantizer = try ModelQuantizer(checkpoint, recipe: recipe)

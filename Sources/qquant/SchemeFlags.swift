@@ -26,8 +26,9 @@ struct SchemeFlags: ParsableArguments {
     var bits: Int?
 
     @Option(
-        help: ArgumentHelp("Columns that share a scale: 32, 64, 128, or channel for whole rows.", valueName: "size"))
-    var groupSize = "64"
+        help: ArgumentHelp(
+            "Columns that share a scale: 32, 64, 128, or channel for whole rows. (default: 64)", valueName: "size"))
+    var groupSize: String?
 
     @Flag(help: "Zero stays zero, or each group has a zero point of its own.")
     var symmetry = Symmetry.symmetric
@@ -71,7 +72,7 @@ struct SchemeFlags: ParsableArguments {
             throw ValidationError("--bits, --target-bpw, --target-size: expected one of them")
         }
         if let bits, bits != 8, bits != 4 { throw ValidationError("--bits: expected 8 or 4, got \(bits)") }
-        guard ["32", "64", "128", "channel"].contains(groupSize) else {
+        if let groupSize, !["32", "64", "128", "channel"].contains(groupSize) {
             throw ValidationError("--group-size: expected 32, 64, 128 or channel, got \(groupSize)")
         }
         if let targetBpw, !(targetBpw > 0 && targetBpw < 64) {
@@ -83,6 +84,18 @@ struct SchemeFlags: ParsableArguments {
         guard sensitivityTokens >= 2 else {
             throw ValidationError("--sensitivity-tokens: expected at least 2, got \(sensitivityTokens)")
         }
+        guard target != nil else { return }
+        guard groupSize == nil else {
+            throw ValidationError("--group-size: a budget chooses the groups; give --bits, or an --override")
+        }
+        guard !quantizeHead else {
+            throw ValidationError(
+                "--quantize-head: a budget decides that; give --bits, or --override 'lm_head=int8:g32'")
+        }
+        guard symmetry == .symmetric || !hasSensitivities else {
+            throw ValidationError(
+                "--asymmetric: the file of --sensitivities says what schemes there are; name another to measure anew")
+        }
     }
 
     var target: Budget.Limit? { targetBpw.map { .bitsPerWeight($0) } ?? targetSize.map { .bytes($0.bytes) } }
@@ -90,28 +103,42 @@ struct SchemeFlags: ParsableArguments {
     /// Whether the file of sensitivities is there.
     var hasSensitivities: Bool { sensitivities.map(FileManager.default.fileExists) ?? false }
 
-    func plan(_ checkpoint: Checkpoint, _ calibration: CalibrationSet?, threads: Int?) throws -> QuantizationPlan {
+    /// - Parameter keeps: whether measured sensitivities are written to their file.
+    func plan(
+        _ checkpoint: Checkpoint, _ calibration: CalibrationSet?, threads: Int?, keeps: Bool
+    ) throws -> (plan: QuantizationPlan, budget: Budget.Record?) {
         let model = checkpoint.configuration
         let table = embedding.flatMap(QuantizationScheme.init(name:))
         if let bits {
-            let scheme = QuantizationScheme(bits: bits, symmetric: symmetry == .symmetric, groupSize: Int(groupSize))
+            let scheme = QuantizationScheme(
+                bits: bits, symmetric: symmetry == .symmetric, groupSize: Int(groupSize ?? "64"))
             var plan = QuantizationPlan(
                 model, scheme: scheme, embedding: table, head: quantizeHead ? scheme : nil)
             for text in overrides { try plan.override(text) }
-            return plan
+            return (plan, nil)
         }
-        let found = try measured(checkpoint, calibration, threads: threads)
         var fixed: [String: QuantizationScheme?] = table.map { ["model.embed_tokens": $0] } ?? [:]
         for text in overrides {
             for (module, scheme) in try QuantizationPlan.overridden(model, text) { fixed[module] = .some(scheme) }
         }
+        let found = try measured(checkpoint, calibration, threads: threads, keeps: keeps)
         let (plan, divergence) = try Budget.plan(checkpoint, found, limit: target!, fixed: fixed)
         note(String(format: "chosen by sensitivity: expected mean KL %.5f nats", divergence))
-        return plan
+        let kept = found.unknown(of: model).filter { !fixed.keys.contains($0.module) }
+        if !kept.isEmpty {
+            let names = kept.map { "\($0.module) (\($0.columns))" }.joined(separator: ", ")
+            note("note: kept as they are, their sensitivity not being known (32 has to divide the columns): \(names)")
+        }
+        if plan["model.embed_tokens"] != nil, embedding == nil {
+            note(
+                "note: the embedding is quantized too, which transformers 5.23 does not load; "
+                    + "--override 'embed_tokens=keep' leaves it")
+        }
+        return (plan, Budget.Record(limit: target!, sensitivities: found))
     }
 
     private func measured(
-        _ checkpoint: Checkpoint, _ calibration: CalibrationSet?, threads: Int?
+        _ checkpoint: Checkpoint, _ calibration: CalibrationSet?, threads: Int?, keeps: Bool
     ) throws -> Sensitivities {
         if let sensitivities, hasSensitivities {
             return try Sensitivities(reading: URL(fileURLWithPath: sensitivities), of: checkpoint)
@@ -126,7 +153,7 @@ struct SchemeFlags: ParsableArguments {
             progress.update(done)
         }
         progress.finish()
-        if let sensitivities {
+        if keeps, let sensitivities {
             try AtomicFile.write(result.json.serialized(), to: URL(fileURLWithPath: sensitivities))
         }
         return result

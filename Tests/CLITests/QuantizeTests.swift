@@ -57,7 +57,7 @@ import Testing
             #expect(try #require(object(first.output)["total_bits_per_weight"] as? Double) <= 6.5)
             // Read where it is there: no calibration is needed any more.
             let second = try Tool.qquant(
-                "quantize", model, "--output", output, "--target-size", "30KB", "--sensitivities", kept.path)
+                "quantize", model, "--output", output, "--target-size", "30KB", "--sensitivities", kept.path, "--force")
             #expect(
                 second.status == 1 && second.errors.contains("no choice of schemes is that small"), "\(second.errors)")
             let third = try Tool.qquant(
@@ -87,7 +87,85 @@ import Testing
         }
     }
 
+    /// A budget measures for long: what can be refused before is, and a dry run keeps nothing of what it measured.
+    @Test func refusedBeforeMeasuring() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let quantized = folder.appending(path: "q").path
+            let made = try Tool.qquant("quantize", model, "--output", quantized, "--bits", "8", "--group-size", "32")
+            #expect(made.status == 0, "\(made.errors)")
+            let kept = folder.appending(path: "s.json").path
+            let budget = [
+                "--target-bpw", "6.5", "--calibration", try makeText(in: folder), "--sensitivities", kept,
+            ]
+            let again = try Tool.qquant.run(
+                ["quantize", quantized, "--output", folder.appending(path: "r").path] + budget)
+            #expect(again.status == 1 && again.errors.contains("is already quantized"), "\(again.errors)")
+            let occupied = try Tool.qquant.run(["quantize", model, "--output", quantized] + budget)
+            #expect(occupied.status == 1 && occupied.errors.contains("exists already"), "\(occupied.errors)")
+            let trial = try Tool.qquant.run(["quantize", model, "--output", quantized, "--dry-run"] + budget)
+            #expect(trial.status == 0, "\(trial.errors)")
+            #expect(trial.errors.contains("the embedding is quantized too"), "\(trial.errors)")
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["model", "q", "text.txt"])
+        }
+    }
+
+    /// A model that brings its own prompts is calibrated with them.
+    @Test func promptsOfTheModel() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            try FileManager.default.copyItem(atPath: prompts, toPath: model + "/prompts")
+            let outcome = try Tool.qquant.run(
+                [
+                    "quantize", model, "--output", "q", "--bits", "4", "--group-size", "32", "--method", "imatrix",
+                    "--calibration", try makeSnapshots(in: folder, count: 4), "--calibration-tokens", "1024",
+                ], in: folder)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+        }
+    }
+
     /// Each refused with nothing written, and with words that say what to do.
+    /// The embedded model quantized, judged by itself: as a table, JSON and a page; as GGUF and dequantized it is what it was.
+    @Test func compareExportDequantize() throws {
+        try withFolder { folder in
+            func at(_ name: String) -> String { folder.appending(path: name).path }
+            func done(_ arguments: [String]) throws -> String {
+                let outcome = try Tool.qquant.run(arguments)
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                return outcome.output
+            }
+            let (model, prose) = (EmbeddedModelTests.model, try makeText(in: folder))
+            let measured = ["--text", prose, "--tokens", "256", "--window", "64"]
+            func compare(_ candidate: String, _ more: String...) throws -> String {
+                try done(["compare", model, at(candidate)] + measured + more)
+            }
+            func kl(_ candidate: String, _ more: String...) throws -> Double {
+                let table = try object(done(["compare", model, at(candidate)] + measured + more + ["--json"]))
+                return try #require((table["kl_mean"] as? [String: Any])?["value"] as? Double)
+            }
+            for bits in ["8", "4"] {
+                let call = ["--output", at("int" + bits), "--bits", bits, "--group-size", "32"]
+                _ = try done(["quantize", model] + call)
+            }
+            let page = at("page.html")
+            let table = try compare("int4", "--html", page)
+            for word in ["KL mean, nats", "same top-1, %", "model.layers.11.mlp.down_proj", "int4 g32"] {
+                #expect(table.contains(word), "\(table)")
+            }
+            #expect(try text(URL(fileURLWithPath: page)).contains("model.layers.11"))
+            #expect(try kl("int8") < kl("int4") / 10)
+            // Weights alone: the same integers and scales, but for scales that GGUF keeps as fp16.
+            _ = try done(["export", at("int8"), at("q.gguf"), "--gguf", "Q8_0"])
+            _ = try done(["dequantize", at("int8"), "--output", at("plain"), "--dtype", "f32"])
+            let alone = try kl("int8", "--compute", "fp32")
+            #expect(try abs(kl("plain") - alone) < alone * 1e-3)
+            #expect(try compare("q.gguf").contains("Q8_0"))
+            let exported = try kl("q.gguf")
+            #expect(exported < 1.5 * alone && exported > alone / 1.5, "\(exported) and \(alone)")
+        }
+    }
+
     @Test func badInput() throws {
         try withFolder { folder in
             let model = try makeModel(in: folder)
@@ -117,6 +195,10 @@ import Testing
                     "lines.jsonl:2: the line has no text, tokens or messages"
                 ),
                 (gptq + [folder.appending(path: "missing.txt").path], "cannot be read"),
+                (
+                    gptq + [try makeText(in: folder), "--calibration-tokens", "10000", "--calibration-window", "9000"],
+                    "--calibration-window: it is longer than the model's context; expected 2 to 8192, got 9000"
+                ),
                 (["--bits", "4", "--group-size", "32", "--override", "nothing=int8:g32"], "it matches no module"),
                 (
                     ["--bits", "4", "--group-size", "32", "--override", "up_proj=int8:g32"],

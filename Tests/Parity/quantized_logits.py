@@ -3,7 +3,9 @@
 
     python3 quantized_logits.py path/to/qquant path/to/qinfer MODEL
 
-Quantizes MODEL with every scheme into a temporary folder. For each:
+Quantizes MODEL into a temporary folder: with every scheme by rounding to nearest, by gptq (whose files say "actorder") in
+each group size that divides MODEL's columns, calibrated on this project's README, and with a scheme of its own for
+down_proj. For each:
 1. Every layer's weight as the package's own PackedQuantizationCompressor.decompress gives it equals what
    `qquant dequantize` writes, bit for bit, in the scales' dtype and in fp32.
 2. transformers' logits equal those of `qinfer generate --compute fp32 --trace` within 1e-3. Symmetric checkpoints are
@@ -17,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import h5py
 import torch
@@ -33,6 +36,28 @@ TOLERANCE = 1e-3
 SCHEMES = [
     (bits, group, symmetry) for symmetry in ("symmetric", "asymmetric") for bits in (8, 4) for group in ("64", "channel")
 ]
+README = str(Path(__file__).resolve().parent.parent.parent / "README.md")
+GPTQ = ["--method", "gptq", "--calibration", README, "--calibration-tokens", "1024"]
+
+
+def cases(model):
+    """(title, arguments of qquant quantize, whether symmetric)"""
+    for bits, group, symmetry in SCHEMES:
+        yield (f"int{bits} {group} {symmetry}", ["--bits", str(bits), "--group-size", group, f"--{symmetry}"],
+               symmetry == "symmetric")
+    config = json.loads(Path(model, "config.json").read_text())
+    heads = config["num_attention_heads"]
+    width = heads * (config.get("head_dim") or config["hidden_size"] // heads)
+    columns = (config["hidden_size"], config["intermediate_size"], width)
+    for group in (32, 64, 128):
+        if any(count % group for count in columns):
+            print(f"int4 {group} gptq: left out, {group} does not divide the columns {columns}")
+            continue
+        yield f"int4 {group} gptq", ["--bits", "4", "--group-size", str(group), *GPTQ], True
+    yield "int8 channel gptq", ["--bits", "8", "--group-size", "channel", *GPTQ], True
+    mixed = ["--bits", "4", "--group-size", "64", "--override", "down_proj=int8:g32"]
+    yield "int4 64, down_proj int8 32", mixed, True
+    yield "int4 64, down_proj int8 32, gptq", [*mixed, *GPTQ], True
 
 
 def run(*command):
@@ -43,8 +68,9 @@ def decompressed(path, dtype):
     """{weight name: tensor} of all packed layers; the scales converted to `dtype` first, where one is given."""
     tensors = load_file(os.path.join(path, "model.safetensors"))
     with open(os.path.join(path, "config.json")) as file:
-        group = json.load(file)["quantization_config"]["config_groups"]["group_0"]
-    scheme = QuantizationScheme(**group)
+        groups = json.load(file)["quantization_config"]["config_groups"].values()
+    # A group of all names the class, else each names its modules.
+    schemes = {target: QuantizationScheme(**group) for group in groups for target in group["targets"]}
     weights = {}
     for name in [n for n in tensors if n.endswith(".weight_packed")]:
         module = name.removesuffix(".weight_packed")
@@ -53,6 +79,7 @@ def decompressed(path, dtype):
         state["weight_shape"] = torch.Size(state["weight_shape"].tolist())
         if dtype:
             state["weight_scale"] = state["weight_scale"].to(dtype)
+        scheme = schemes[module] if module in schemes else schemes["Linear"]
         weights[module + ".weight"] = PackedQuantizationCompressor.decompress(state, scheme)["weight"]
     return weights
 
@@ -103,12 +130,12 @@ def our_logits(qinfer, path, folder, prompt=PROMPT_TOKENS):
 def main(qquant, qinfer, model):
     torch.manual_seed(0)
     failed = 0
-    for bits, group, symmetry in SCHEMES:
+    for title, arguments, symmetric in cases(model):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "quantized")
-            run(qquant, "quantize", model, "--output", path, "--bits", str(bits), "--group-size", group, f"--{symmetry}")
+            run(qquant, "quantize", model, "--output", path, *arguments)
             equal, different, layers = compare_weights(qquant, path, folder)
-            expected = reference_logits(path, model, symmetry == "symmetric")
+            expected = reference_logits(path, model, symmetric)
             logits, positions = our_logits(qinfer, path, folder)
             # The last row may be that of the generated token.
             rows = [(i, p) for i, p in enumerate(positions) if p < len(PROMPT_TOKENS)]
@@ -116,7 +143,7 @@ def main(qquant, qinfer, model):
             right = different == 0 and worst <= TOLERANCE
             failed += not right
             print(
-                f"int{bits} {group} {symmetry}: {'ok' if right else 'FAILED'}; {layers} layers, {equal} weights equal bit "
+                f"{title}: {'ok' if right else 'FAILED'}; {layers} layers, {equal} weights equal bit "
                 f"for bit, {different} different; logits of {len(rows)} positions within {worst:.2e}",
                 flush=True,
             )

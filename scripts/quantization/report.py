@@ -9,6 +9,9 @@ fp32. Ours are judged twice: with weights alone, which is the like-for-like colu
 activations. QUANTIZATION_METHODS, lines of "NAME | arguments of qquant quantize", replaces METHODS; {Q4_0}, {Q4_K_M}
 and {Q8_0} stand for the bits per weight of llama.cpp's files, {C} for the calibration's arguments. TEXT and CALIBRATION
 must not overlap. Sensitivities are measured once a model.
+
+Prose comes from notes.md beside this script: what stands there under "## MODEL" goes into the model's section, what stands
+under "# TITLE" to the end. Figures quoted there are of the run that it says.
 """
 
 import json
@@ -49,6 +52,24 @@ METHODS = [
     ("mixed at Q4_K_M's bits, gptq, compensated", "--target-bpw {Q4_K_M} --method gptq --compensation 0.5 {C} {S}"),
 ]
 PEERS = ["llama.cpp Q8_0", "llama.cpp Q4_0", "llama.cpp Q4_K_M"] if L else ["Q8_0 by qquant export", "Q4_0 by qquant export"]
+
+
+NOTES = Path(__file__).resolve().parent / "notes.md"
+
+
+def notes():
+    """{heading with its #s: paragraphs} of notes.md."""
+    found, lines = {}, []
+    for line in NOTES.read_text().splitlines() if NOTES.exists() else []:
+        if line.startswith(("# ", "## ")):
+            lines = found.setdefault(line.strip(), [])
+        else:
+            lines.append(line)
+    return {heading: "\n".join(lines).strip() for heading, lines in found.items()}
+
+
+def marked(text):
+    return ["<!-- notes.md -->", "", text, "", "<!-- end of notes.md -->", ""] if text else []
 
 
 def methods():
@@ -130,7 +151,8 @@ def section(qquant, tokens, name, model, text, calibration):
         one = compare(qquant, model, model, text, "512")
     head = ["method", "bits/weight", "MB", "s", "KL mean", "KL p99", "top-1, %", "perplexity", "ln ratio",
             "KL as it runs", "top-1 as it runs, %"]
-    return [f"## {name}", "", f"Text: {os.path.basename(text)}, {alone['tokens']} tokens predicted in windows of 256; "
+    return [f"## {name}", "", *marked(notes().get(f"## {name}")),
+            f"Text: {os.path.basename(text)}, {alone['tokens']} tokens predicted in windows of 256; "
             f"perplexity of the full model {alone['reference_perplexity']['value']:.3f}, "
             f"of itself against itself KL {one['kl_mean']['value']:.0e}.", "",
             "| " + " | ".join(head) + " |", "|" + " --- |" * len(head), *lines, ""]
@@ -145,17 +167,18 @@ def main(qquant, report, tokens, models):
         "# Quantization", "",
         f"Made by `make quantization-report` on {platform.machine()}, {cpu}, {os.cpu_count()} cores. "
         "Every figure is from `qquant compare`, ± its standard error (block bootstrap, runs of 32 tokens).", "",
-        "Bits per weight are over all tensors, embedding and head included; a tied embedding counts once. *KL*, *top-1*, *perplexity* are of the weights alone, in fp32, for all alike; *as it runs* is with our "
-        "int8 activations and int8 head. llama.cpp rounds activations to int8 too; that is not in its rows. *s* is the "
-        "time to quantize.", "",
+        "Bits per weight are over all tensors, embedding and head included; a tied embedding counts once. Embedding: as the "
+        "method column says, else int8 g32 in ours (a budget chooses it) and llama.cpp's own choice in its. *KL*, *top-1*, "
+        "*perplexity* are of the weights alone, in fp32, for all alike; *as it runs* is with our int8 activations and int8 "
+        "head. llama.cpp rounds activations to int8 too; that is not in its rows, which had no importance matrix (imatrix) "
+        "either. *s* is the time to quantize.", "",
     ]
     for spec in models:
         name, model, text, calibration = spec.split("=", 3)
         lines += section(qquant, tokens, name, model, text, calibration)
-        if "SmolLM2" in name:
-            lines += ["SmolLM2 as imported comes from a Q4_1 file: its weights sit on a 4-bit asymmetric grid of 32 "
-                      "columns already, so a method that finds that grid again looks better than it is. Judge int4 on "
-                      "g64 here. 576 columns are no multiple of 256: much of Q4_K_M falls back to Q5_0.", ""]
+    for heading, text in notes().items():
+        if heading.startswith("# "):
+            lines += [f"#{heading}", "", *marked(text)]
     Path(report).write_text("\n".join(lines))
 
 

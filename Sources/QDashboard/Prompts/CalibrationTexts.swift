@@ -4,8 +4,8 @@ import Runtime
 /// Reads what a quantization is calibrated with, as tokens, text by text.
 ///
 /// A file is plain text, or JSON Lines whose objects have `text`, `tokens`, or `messages` (rendered by the model's chat
-/// template), or recorded snapshots, which are rendered by the prompt that answers are asked with, so that calibration
-/// sees what the model will see.
+/// template), or recorded snapshots, which are rendered by the prompt of the task and language that they name (else of
+/// the analysis), so that calibration sees what the model will see.
 public final class CalibrationTexts {
     /// Read when the first text needs it.
     private var loaded: Tokenizer?
@@ -16,6 +16,7 @@ public final class CalibrationTexts {
     /// - Parameters:
     ///   - directory: of the model, for its tokenizer and chat template.
     ///   - prompts: folder of prompt files, for snapshots.
+    ///   - language: of snapshots that name none.
     public init(model directory: URL, prompts: URL, language: Language) {
         self.directory = directory
         self.prompts = prompts
@@ -74,12 +75,19 @@ public final class CalibrationTexts {
     }
 
     private func snapshots(_ path: String) throws -> [[Int32]] {
-        let prompt = try PromptLibrary(directory: prompts).analysis(language: language)
-            .prepared(for: ChatTemplate(directory: directory))
+        let library = try PromptLibrary(directory: prompts)
+        let template = try ChatTemplate(directory: directory)
+        var prepared: [String: PreparedPrompt] = [:]
         let reader = try RequestReader(paths: [path])
         var texts: [[Int32]] = []
         while let item = try reader.next() {
             guard case .request(let request) = item else { continue }
+            let task = request.task ?? AnswerTask.analysis
+            let language = request.language ?? self.language
+            let key = "\(task.rawValue).\(language.rawValue)"
+            let prompt =
+                try prepared[key] ?? library.prompt(task.rawValue, language: language).prepared(for: template)
+            prepared[key] = prompt
             // A choice is followed by its first label, so that what comes behind it is seen too.
             let text = prompt.program(for: request).reduce("") { text, step in
                 switch step {

@@ -20,15 +20,37 @@ public struct ModelQuantizer: Sendable {
     let copies: [TensorInfo]
     private let untiesHead: Bool
 
+    /// What is refused before anything is measured, which takes its time: a source that is quantized already, an output
+    /// that must not be replaced.
+    /// - Parameter output: nil where nothing will be written.
+    /// - Throws: `QuantizationError.alreadyQuantized`, `.outputIsInput`; `FileWriteError`.
+    public static func check(_ checkpoint: Checkpoint, output: URL?, overwrite: Bool) throws {
+        try refuseQuantized(checkpoint)
+        guard let output else { return }
+        try refuseInput(checkpoint, output)
+        // Made and dropped: it knows what it may replace.
+        _ = try AtomicDirectory(url: output, overwrite: overwrite)
+    }
+
+    private static func refuseQuantized(_ checkpoint: Checkpoint) throws {
+        guard let present = checkpoint.configuration.quantizationJSON else { return }
+        throw QuantizationError.alreadyQuantized(
+            place: checkpoint.directory.path, method: present["quant_method"]?.string ?? "unknown")
+    }
+
+    private static func refuseInput(_ checkpoint: Checkpoint, _ output: URL) throws {
+        guard output.standardizedFileURL.path != checkpoint.directory.standardizedFileURL.path else {
+            throw QuantizationError.outputIsInput(path: output.path)
+        }
+    }
+
     /// Checks everything that can be known before work begins; nothing is written.
     /// - Throws: `QuantizationError.alreadyQuantized`, `.indivisible` with every such layer, `.notCalibrated`,
     ///   `.override`; `CheckpointError`.
     public init(_ checkpoint: Checkpoint, recipe: QuantizationRecipe) throws {
         let model = checkpoint.configuration
         let place = checkpoint.directory.path
-        if let present = model.quantizationJSON {
-            throw QuantizationError.alreadyQuantized(place: place, method: present["quant_method"]?.string ?? "unknown")
-        }
+        try Self.refuseQuantized(checkpoint)
         try checkpoint.validate()
         try recipe.plan.validate()
         if recipe.walks, recipe.calibration == nil {
@@ -87,12 +109,30 @@ public struct ModelQuantizer: Sendable {
     public func write(
         to output: URL, overwrite: Bool = false, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws -> Summary {
-        guard output.standardizedFileURL.path != checkpoint.directory.standardizedFileURL.path else {
-            throw QuantizationError.outputIsInput(path: output.path)
-        }
+        try Self.refuseInput(checkpoint, output)
         let directory = try AtomicDirectory(url: output, overwrite: overwrite)
         let metadata = recipe.metadata(sourceDigest: try checkpoint.digest())
         let calibrated = try recipe.walks ? CalibratedLayers(self, output: output, metadata: metadata) : nil
+        do {
+            return try write(into: directory, calibrated, metadata, progress)
+        } catch let error where Self.isRefusal(error) {
+            // A mended source is another one: no later run takes these layers.
+            calibrated?.finished()
+            throw error
+        }
+    }
+
+    /// Whether the weights or the calibration are to blame, and not the disk.
+    private static func isRefusal(_ error: any Error) -> Bool {
+        if error is QuantizationError { return true }
+        if case .notFinite? = error as? CheckpointError { return true }
+        return false
+    }
+
+    private func write(
+        into directory: AtomicDirectory, _ calibrated: CalibratedLayers?, _ metadata: [String: String],
+        _ progress: (_ done: Int, _ total: Int) -> Void
+    ) throws -> Summary {
         try calibrated?.run { progress($0, plans.count) }
         let writer = try ShardedWriter(
             directory, tensors: copies + plans.flatMap(\.targets), metadata: metadata, maxBytes: recipe.maxShardBytes)
@@ -129,9 +169,9 @@ public struct ModelQuantizer: Sendable {
         let context = LayerContext(
             module: plan.layer.module, rows: plan.layer.rows, columns: plan.layer.columns, dtype: plan.source.dtype,
             scheme: plan.scheme)
-        let isEnd = plan.layer.module == "model.embed_tokens" || plan.layer.module == "lm_head"
         let quantizer = try LayerQuantizer(
-            context, method: isEnd ? recipe.endsMethod : recipe.decoderMethod, place: checkpoint.directory.path)
+            context, method: plan.layer.isEnd ? recipe.endsMethod : recipe.decoderMethod,
+            place: checkpoint.directory.path)
         let result = try checkpoint.withBytes(plan.source.name) { try quantizer.quantize($0) }
         checkpoint.release(plan.source.name)
         return result

@@ -25,7 +25,7 @@ public enum QuantizationError: WordedError, Equatable {
     case singular(place: String)
     /// The calibration cannot be used.
     case calibration(place: String, problem: String, expected: String?, got: String?, advice: String?)
-    /// An override is malformed, matches nothing, or takes layers apart that are computed together.
+    /// An override is malformed, matches nothing, or takes layers apart that are computed together: without a text then.
     case override(text: String, problem: String, expected: String?, got: String?)
     /// No choice of schemes meets the budget.
     case budget(place: String, wanted: String, least: String)
@@ -40,6 +40,9 @@ public enum QuantizationError: WordedError, Equatable {
             self.module = module
             self.columns = columns
         }
+
+        /// Embedding or head, whose groups are --embedding's or an override's.
+        fileprivate var isEnd: Bool { module == "model.embed_tokens" || module == "lm_head" }
     }
 
     public var wording: Wording {
@@ -55,7 +58,8 @@ public enum QuantizationError: WordedError, Equatable {
                 place,
                 "groups of \(groupSize) do not divide the columns of \(layers.count) layer\(layers.count == 1 ? "" : "s"): "
                     + layers.map { "\($0.module) (\($0.columns))" }.joined(separator: ", "),
-                advice: "use --group-size " + (divisors.map(String.init) + ["channel"]).joined(separator: " or "))
+                advice: (layers.allSatisfy(\.isEnd) ? "give it groups of " : "use --group-size ")
+                    + (divisors.map(String.init) + ["channel"]).joined(separator: " or "))
         case .notFinite(let place, let tensor, let value, let index, let count):
             Wording(
                 place,
@@ -84,7 +88,7 @@ public enum QuantizationError: WordedError, Equatable {
         case .calibration(let place, let problem, let expected, let got, let advice):
             Wording(place, problem, expected: expected, got: got, advice: advice)
         case .override(let text, let problem, let expected, let got):
-            Wording("--override \(text)", problem, expected: expected, got: got)
+            Wording(text.isEmpty ? "--override" : "--override \(text)", problem, expected: expected, got: got)
         case .budget(let place, let wanted, let least):
             Wording(
                 place, "no choice of schemes is that small", expected: "at least \(least)", got: wanted,

@@ -4,9 +4,11 @@ public struct QuantizationPlan: Sendable, Equatable {
     /// All modules that could be quantized, in the order of their use.
     public let modules: [LinearLayer]
     private let fused: [[String]]
+    private let isTied: Bool
 
     /// Nothing quantized.
     public init(_ model: ModelConfiguration) {
+        isTied = model.tiedEmbeddings
         modules = [model.embedding] + model.decoderLinearLayers + [model.head]
         fused = (0..<model.layers).flatMap(model.fusedSets)
     }
@@ -30,23 +32,22 @@ public struct QuantizationPlan: Sendable, Equatable {
     /// The modules that are quantized, in the order of their use.
     public var quantized: [LinearLayer] { modules.filter { schemes[$0.module] != nil } }
 
-    /// Gives all modules that a regular expression finds in their names another scheme.
+    /// Gives all modules that a regular expression finds in their names another scheme. A tied head goes with its
+    /// embedding, unless it has a scheme of its own already or the expression finds none but the two.
     /// - Parameter text: `REGEX=int8:g32`, `REGEX=int4:channel:asymmetric`, `REGEX=keep`.
     /// - Throws: `QuantizationError.override` where it is malformed or finds nothing, `.pattern`.
     public mutating func override(_ text: String) throws {
-        for (module, scheme) in try Self.matches(text, modules) { schemes[module] = scheme }
+        for (module, scheme) in try matches(text) { schemes[module] = scheme }
     }
 
     /// The modules that an override finds, and what they get; nil keeps a module as it is.
     /// - Throws: as `override`.
     public static func overridden(_ model: ModelConfiguration, _ text: String) throws -> [(String, QuantizationScheme?)]
     {
-        try matches(text, QuantizationPlan(model).modules)
+        try QuantizationPlan(model).matches(text)
     }
 
-    private static func matches(
-        _ text: String, _ modules: [LinearLayer]
-    ) throws -> [(module: String, scheme: QuantizationScheme?)] {
+    private func matches(_ text: String) throws -> [(String, QuantizationScheme?)] {
         guard let cut = text.lastIndex(of: "="), cut > text.startIndex else {
             throw QuantizationError.override(
                 text: text, problem: "it has no scheme", expected: "REGEX=int8:g32", got: nil)
@@ -66,7 +67,9 @@ public struct QuantizationPlan: Sendable, Equatable {
             throw QuantizationError.override(
                 text: text, problem: "it matches no module", expected: "a name such as \(modules[1].module)", got: nil)
         }
-        return found.map { ($0.module, scheme) }
+        // A head of its own is one more matrix of the embedding's size: only who names it wants that.
+        let separates = !isTied || scheme == nil || schemes["lm_head"] != nil || found.allSatisfy(\.isEnd)
+        return found.filter { separates || $0.module != "lm_head" }.map { ($0.module, scheme) }
     }
 
     /// Checks that layers which engines compute together have one scheme.
@@ -85,11 +88,15 @@ public struct QuantizationPlan: Sendable, Equatable {
     func configuration(decoder method: any RoundingMethod, ends: any RoundingMethod) -> QuantizationConfiguration {
         let decoder = modules.dropFirst().dropLast()
         let head = schemes["lm_head"]
+        func ordered(_ method: any RoundingMethod, _ scheme: QuantizationScheme) -> Bool {
+            // compressed-tensors refuses an order for whole rows.
+            method.activationOrder && scheme.groupSize != nil
+        }
         let isUniform = Set(decoder.map { schemes[$0.module] }).count == 1 && schemes["model.embed_tokens"] == nil
         if isUniform, let scheme = schemes[decoder.first!.module], head == nil || head == scheme {
             let group = QuantizationConfiguration.Group(
                 name: "group_0", targets: ["Linear"], scheme: scheme, observer: method.observer,
-                activationOrder: method.activationOrder)
+                activationOrder: ordered(method, scheme))
             return QuantizationConfiguration(groups: [group], ignore: head == nil ? ["lm_head"] : [])
         }
         struct Key: Hashable {
@@ -100,7 +107,7 @@ public struct QuantizationPlan: Sendable, Equatable {
         var order: [Key] = []
         for layer in modules {
             guard let scheme = schemes[layer.module] else { continue }
-            let key = Key(scheme: scheme, isEnd: layer.module == "model.embed_tokens" || layer.module == "lm_head")
+            let key = Key(scheme: scheme, isEnd: layer.isEnd)
             if names[key] == nil { order.append(key) }
             names[key, default: []].append(layer.module)
         }
@@ -108,7 +115,7 @@ public struct QuantizationPlan: Sendable, Equatable {
             let used = key.isEnd ? ends : method
             return QuantizationConfiguration.Group(
                 name: "group_\(index)", targets: names[key]!, scheme: key.scheme, observer: used.observer,
-                activationOrder: used.activationOrder)
+                activationOrder: ordered(used, key.scheme))
         }
         return QuantizationConfiguration(groups: groups, ignore: head == nil ? ["lm_head"] : [])
     }
@@ -129,6 +136,11 @@ extension QuantizationScheme {
     public var name: String {
         "int\(bits):\(groupSize.map { "g\($0)" } ?? "channel")" + (symmetric ? "" : ":asymmetric")
     }
+}
+
+extension LinearLayer {
+    /// Whether it is embedding or head, whose inputs no calibration describes.
+    var isEnd: Bool { module == "model.embed_tokens" || module == "lm_head" }
 }
 
 extension ModelConfiguration {

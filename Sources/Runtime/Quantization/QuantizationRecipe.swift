@@ -20,6 +20,8 @@ public struct QuantizationRecipe: Sendable {
     public var plan: QuantizationPlan
     public var method: Method
     public var calibration: CalibrationSet?
+    /// How the plan was chosen; nil where its schemes were given.
+    public var budget: Budget.Record?
     /// Moves factors from norms into the layers behind them first; always so with `awq`.
     public var smooths: Bool
     public var gptq = GPTQ.Options()
@@ -64,13 +66,23 @@ public struct QuantizationRecipe: Sendable {
             "format": "pt", "qquant.version": Self.toolVersion, "qquant.method": label,
             "qquant.source_sha256": sourceDigest,
         ]
-        guard walks, let calibration else { return metadata }
+        if let budget {
+            switch budget.limit {
+            case .bitsPerWeight(let bits): metadata["qquant.target_bpw"] = "\(bits)"
+            case .bytes(let bytes): metadata["qquant.target_bytes"] = "\(bytes)"
+            }
+            metadata["qquant.sensitivities_sha256"] = budget.sensitivities
+            metadata["qquant.sensitivities_calibration_sha256"] = budget.calibration
+            metadata["qquant.sensitivities_tokens"] = "\(budget.tokens)"
+        }
+        // Text that neither the method nor the budget has read is not named.
+        guard let calibration, walks || budget?.calibration == calibration.digest else { return metadata }
         metadata["qquant.calibration"] = calibration.source
         metadata["qquant.calibration_sha256"] = calibration.digest
         metadata["qquant.calibration_tokens"] = "\(calibration.tokens)"
         metadata["qquant.calibration_seed"] = "\(calibration.options.seed)"
         metadata["qquant.calibration_window"] = "\(calibration.options.window)"
-        metadata["qquant.activations"] = quantizesActivations ? "int8" : "full"
+        if walks { metadata["qquant.activations"] = quantizesActivations ? "int8" : "full" }
         if method == .gptq {
             metadata["qquant.damping"] = "\(gptq.damping)"
             metadata["qquant.refinements"] = "\(gptq.refinements)"

@@ -76,6 +76,62 @@ import Testing
         }
     }
 
+    /// What a budget aimed at and rested on, and the text even where the method itself reads none.
+    @Test func aBudgetStandsInTheFile() throws {
+        try temporaryDirectory { directory in
+            let checkpoint = try Checkpoint(directory: fixture("models/qwen2-tied"))
+            let text = try calibration(checkpoint.configuration)
+            let found = try Sensitivities.measure(checkpoint, calibration: text)
+            let limit = Budget.Limit.bitsPerWeight(6.5)
+            let plan = try Budget.plan(checkpoint, found, limit: limit).plan
+            var recipe = QuantizationRecipe(plan: plan, method: .mse, calibration: text)
+            recipe.budget = Budget.Record(limit: limit, sensitivities: found)
+            let output = directory.appending(path: "q")
+            _ = try ModelQuantizer(checkpoint, recipe: recipe).write(to: output)
+            let metadata = try Checkpoint(directory: output).files[0].metadata
+            #expect(metadata["qquant.target_bpw"] == "6.5")
+            #expect(metadata["qquant.sensitivities_sha256"] == found.digest)
+            #expect(metadata["qquant.sensitivities_tokens"] == "512")
+            #expect(metadata["qquant.calibration_sha256"] == text.digest)
+            #expect(metadata["qquant.activations"] == nil)
+        }
+    }
+
+    /// compressed-tensors takes an order of columns for groups, and not for whole rows.
+    @Test(arguments: [32, nil] as [Int?])
+    func orderIsSaidOfGroups(_ groupSize: Int?) throws {
+        try temporaryDirectory { directory in
+            let checkpoint = try Checkpoint(directory: fixture("models/qwen2-tied"))
+            let scheme = QuantizationScheme(bits: 8, groupSize: groupSize)
+            let recipe = QuantizationRecipe(
+                plan: QuantizationPlan(checkpoint.configuration, scheme: scheme), method: .gptq,
+                calibration: try calibration(checkpoint.configuration))
+            let output = directory.appending(path: "q")
+            _ = try ModelQuantizer(checkpoint, recipe: recipe).write(to: output)
+            let quantization = try #require(try Checkpoint(directory: output).quantization)
+            #expect(quantization.groups.map(\.activationOrder) == [groupSize != nil])
+        }
+    }
+
+    /// Refused weights leave no layers behind: those of the mended model are others.
+    @Test(arguments: ["model.layers.1.mlp.up_proj.weight", "model.norm.weight"])
+    func refusedWeightsLeaveNothing(_ tensor: String) throws {
+        try copied("models/qwen2-tied") { directory in
+            let entry = try #require(try Checkpoint(directory: directory).files[0].entries[tensor])
+            let handle = try FileHandle(forWritingTo: directory.appending(path: "model.safetensors"))
+            try handle.seek(toOffset: UInt64(entry.range.lowerBound))
+            // NaN in BF16.
+            try handle.write(contentsOf: Data([0xC0, 0x7F]))
+            try handle.close()
+            let checkpoint = try Checkpoint(directory: directory)
+            let folder = directory.deletingLastPathComponent()
+            let quantizer = try ModelQuantizer(checkpoint, recipe: recipe(checkpoint, .gptq))
+            let said = wording { _ = try quantizer.write(to: folder.appending(path: "q")) }
+            #expect(said?.contains(tensor) == true && said?.contains("NaN") == true, "got: \(said ?? "written")")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["model"])
+        }
+    }
+
     /// The result depends on source, recipe and calibration, and on nothing else.
     @Test func threadsDoNotMatter() throws {
         try temporaryDirectory { directory in

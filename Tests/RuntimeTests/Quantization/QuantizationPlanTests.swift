@@ -33,6 +33,35 @@ import Testing
         #expect(wording { try plan.override("(=int8:g32") }?.contains("cannot be used") == true)
     }
 
+    /// Only an override that names the head, or it and the embedding, takes a tied head from its embedding.
+    @Test func aBroadOverrideLeavesATiedHead() throws {
+        let tied = try Checkpoint(directory: fixture("models/qwen2-tied")).configuration
+        var plan = QuantizationPlan(tied, scheme: int4)
+        try plan.override(".*=int8:g32")
+        #expect(plan["model.embed_tokens"] == int8 && plan["lm_head"] == nil)
+        #expect(try QuantizationPlan.overridden(tied, ".*=int8:g32").allSatisfy({ $0.0 != "lm_head" }))
+        #expect(try QuantizationPlan.overridden(tied, "lm_head=int8:g32").map(\.0) == ["lm_head"])
+        try plan.override("embed_tokens|lm_head=int8:g32")
+        #expect(plan["lm_head"] == int8)
+        // By now it has a scheme of its own.
+        try plan.override(".*=int4:g32")
+        #expect(plan["lm_head"] == int4)
+        var untied = QuantizationPlan(try model().configuration, scheme: int4)
+        try untied.override(".*=int8:g32")
+        #expect(untied["lm_head"] == int8)
+    }
+
+    /// Of the embedding's groups --group-size says nothing.
+    @Test func indivisibleEmbedding() throws {
+        let checkpoint = try model()
+        let plan = QuantizationPlan(
+            checkpoint.configuration, scheme: int4, embedding: QuantizationScheme(bits: 8, groupSize: 64))
+        let said = wording { _ = try ModelQuantizer(checkpoint, recipe: QuantizationRecipe(plan: plan)) }
+        #expect(
+            said?.hasSuffix("1 layer: model.embed_tokens (32); give it groups of 32 or channel") == true,
+            "got: \(said ?? "nothing")")
+    }
+
     @Test func fusedLayersShareAScheme() throws {
         let checkpoint = try model()
         var plan = QuantizationPlan(checkpoint.configuration, scheme: int4)
@@ -42,6 +71,7 @@ import Testing
             said?.contains(
                 "expected one scheme for model.layers.1.mlp.gate_proj, model.layers.1.mlp.up_proj, got int4 g32, int8 g32"
             ) == true, "got: \(said ?? "nothing")")
+        #expect(said?.hasPrefix("--override: layers that are computed together") == true, "got: \(said ?? "nothing")")
     }
 
     /// What is written is read back as it was meant, module by module, and runs.
@@ -138,6 +168,26 @@ import Testing
         let (plan, _) = try Budget.plan(checkpoint, sensitivities(checkpoint), limit: .bytes(1 << 30), fixed: fixed)
         #expect(plan["model.layers.0.mlp.down_proj"] == int8)
         #expect(plan["model.layers.1.self_attn.o_proj"] == nil)
+    }
+
+    /// A tied head that an override separates has no tensor in the source, and yet takes its room.
+    @Test func aSeparateHeadCountsInABudget() throws {
+        let checkpoint = try Checkpoint(directory: fixture("models/qwen2-tied"))
+        let found = try sensitivities(checkpoint)
+        let smallest = QuantizationPlan(checkpoint.configuration, scheme: int4, head: int8)
+        let bytes = try ModelQuantizer(checkpoint, recipe: QuantizationRecipe(plan: smallest)).plan.bytesAfter
+        let fixed: [String: QuantizationScheme?] = ["lm_head": int8]
+        #expect(try Budget.plan(checkpoint, found, limit: .bytes(bytes), fixed: fixed).plan == smallest)
+        let said = wording { _ = try Budget.plan(checkpoint, found, limit: .bytes(bytes - 1), fixed: fixed) }
+        #expect(said?.contains("expected at least \(bytes) bytes") == true, "got: \(said ?? "planned")")
+    }
+
+    @Test func modulesWithoutSensitivityAreNamed() throws {
+        let (tied, untied) = (try Checkpoint(directory: fixture("models/qwen2-tied")), try model())
+        #expect(try sensitivities(tied).unknown(of: tied.configuration).map(\.module) == ["model.embed_tokens"])
+        #expect(
+            try sensitivities(untied).unknown(of: untied.configuration).map(\.module)
+                == ["model.embed_tokens", "lm_head"])
     }
 
     @Test func sensitivitiesOfAnotherModel() throws {

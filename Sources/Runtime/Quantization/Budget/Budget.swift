@@ -7,6 +7,24 @@ public struct Budget: Sendable {
         case bytes(Int)
     }
 
+    /// What a checkpoint's files say of a choice.
+    public struct Record: Sendable, Equatable {
+        public let limit: Limit
+        /// `Sensitivities.digest`.
+        public let sensitivities: String
+        /// Digest of the calibration on which they were measured.
+        public let calibration: String
+        /// Tokens of it over which KL was measured.
+        public let tokens: Int
+
+        public init(limit: Limit, sensitivities: Sensitivities) {
+            self.limit = limit
+            self.sensitivities = sensitivities.digest
+            calibration = sensitivities.calibrationDigest
+            tokens = sensitivities.tokens
+        }
+    }
+
     /// Starts with the smallest choice everywhere, then buys the improvement with the most divergence saved for a byte,
     /// along each set's lower convex hull (that choice is the best for every budget that it ends on), until no step fits.
     ///
@@ -28,8 +46,12 @@ public struct Budget: Sendable {
         }
 
         func bytes(_ module: String, _ scheme: QuantizationScheme?) -> Int {
-            guard let layer = layers[module], let info = checkpoint.tensors[layer.weight] else { return 0 }
-            guard let scheme else { return info.byteCount }
+            // A tied head has no tensor; one of its own is made from the embedding.
+            let isTiedHead = module == "lm_head" && model.tiedEmbeddings
+            guard let layer = layers[module],
+                let info = checkpoint.tensors[isTiedHead ? model.embedding.weight : layer.weight]
+            else { return 0 }
+            guard let scheme else { return isTiedHead ? 0 : info.byteCount }
             return layer.tensors(scheme: scheme).filter { $0.name != layer.module + ".bias" }.reduce(0) { sum, tensor in
                 let size = tensor.dtypes.count == 1 ? tensor.dtypes[0].size : info.dtype.size
                 return sum + tensor.shape.reduce(1, *) * size
@@ -71,6 +93,7 @@ public struct Budget: Sendable {
             if chosen.contains(module) { return sum }
             return sum + (plan[module].map { bytes(module, $0) } ?? info.byteCount)
         }
+        if model.tiedEmbeddings, !chosen.contains("lm_head") { total += bytes("lm_head", plan["lm_head"]) }
         total += sets.reduce(0) { $0 + $1.hull[0].bytes }
         guard total <= allowed else {
             func shown(_ bytes: Int) -> String {

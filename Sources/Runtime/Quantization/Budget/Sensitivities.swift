@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 
 /// How much each set of layers hurts the model when it alone is quantized: mean KL divergence from the full model on
@@ -45,6 +46,19 @@ public struct Sensitivities: Sendable, Equatable {
                     ]
                 }),
         ]
+    }
+
+    /// SHA-256 of the JSON as it is written, in lower-case hexadecimal.
+    public var digest: String {
+        SHA256.hash(data: json.serialized()).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    }
+
+    /// Modules of which it knows no choice; a tied head goes with its embedding.
+    public func unknown(of model: ModelConfiguration) -> [LinearLayer] {
+        let known = Set(entries.flatMap(\.modules))
+        return QuantizationPlan(model).modules.filter {
+            !known.contains($0.module) && !($0.module == "lm_head" && model.tiedEmbeddings)
+        }
     }
 
     init(entries: [Entry], sourceDigest: String, calibrationDigest: String, tokens: Int, method: String) {

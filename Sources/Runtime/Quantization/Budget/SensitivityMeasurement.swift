@@ -83,7 +83,8 @@ extension Sensitivities {
                             divergence: probe > 0 ? divergence * $0.error / probe : 0)
                     }))
         }
-        entries += try head.ends(prober, x, embedded, reference)
+        // No group divides the columns of some: of them nothing is known.
+        entries += try head.ends(prober, x, embedded, reference).filter { !$0.choices.isEmpty }
         return Sensitivities(
             entries: entries, sourceDigest: try checkpoint.digest(), calibrationDigest: calibration.digest,
             tokens: windows.reduce(0) { $0 + $1.count }, method: "imatrix")

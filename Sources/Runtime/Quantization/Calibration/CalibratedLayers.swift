@@ -14,10 +14,10 @@ final class CalibratedLayers {
 
     init(_ quantizer: ModelQuantizer, output: URL, metadata: [String: String]) throws {
         self.quantizer = quantizer
-        work = try PartialWork(output: output, key: quantizer.key(metadata: metadata))
         compute = Compute(
             kernels: try KernelSet.select(nil),
             threads: quantizer.recipe.threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        work = try PartialWork(output: output, key: quantizer.key(metadata: metadata))
     }
 
     /// A norm's weights, where smoothing has changed them.
