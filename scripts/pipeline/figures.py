@@ -4,10 +4,10 @@ threads, and three stages beside one where each stage has the same share of a pr
 
     figures.py QINFER MODEL SNAPSHOTS [--requests N] [--rounds N] [--share S] [--parts batches,transports,shares]
 
-Writes what it measured into Reports/pipeline.json, part by part, so that parts can be measured one at a time, and makes
+Writes what it measured into Reports/pipeline.json, by model and part, so that parts can be measured one at a time, and makes
 Reports/pipeline.md from all of it. Configurations alternate within a round; a figure is the median of the rounds.
 """
-import argparse, json, os, pathlib, re, shutil, statistics, subprocess, sys, tempfile
+import argparse, gzip, json, os, pathlib, re, shutil, statistics, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REPORT = ROOT / "Reports" / "pipeline.json"
@@ -105,52 +105,67 @@ def transports(arguments):
 
 def shares(arguments):
     return rounds(arguments, {
-        f"{stages} {batch}": dict(
-            stages=stages, batch=batch, transport="mpi", threads=1, share=arguments.share)
-        for batch in (16, 64) for stages in (1, 3)})
+        f"{stages} {batch}": dict(stages=stages, batch=batch, transport="mpi", threads=1, share=arguments.share)
+        for base in arguments.share_batches for stages, batch in ((1, base), (3, base), (3, 3 * base))})
 
 
 def markdown(report):
-    def requests(part):
-        return f"{next(iter(part.values()))['requests']} requests. "
-
-    lines = ["# The pipeline, measured", "", f"Machine: {report['machine']}. Model: {report['model']}, "
-             f"medians of {report['rounds']} alternating rounds. Made by "
-             "`scripts/pipeline/figures.py`. All runs gave the same results.jsonl.", ""]
-    if "batches" in report:
-        lines += ["## Throughput over batch in flight", "",
-                  requests(report["batches"]) + "One process; one stage has two threads, three stages have one each, on two cores.", "",
-                  "| batch | 1 stage, requests/s | 3 stages, requests/s | 3 ÷ 1 |", "|---|---|---|---|"]
-        part = report["batches"]
-        for batch in sorted({v["batch"] for v in part.values()}):
-            one, three = part[f"1 {batch}"]["requests_s"], part[f"3 {batch}"]["requests_s"]
-            lines.append(f"| {batch} | {one:.2f} | {three:.2f} | {three / one:.2f} |")
-        lines.append("")
-    if "transports" in report:
-        lines += ["## MPI beside threads", "", requests(report["transports"]) + "Three stages of a thread each, on two cores: three processes by shared "
-                  "memory, or three threads. Target: at most 5 % less.", "",
-                  "| batch | threads, requests/s | MPI, requests/s | overhead | hop, threads | hop, MPI |", "|---|---|---|---|---|---|"]
-        part = report["transports"]
-        for batch in sorted({v["batch"] for v in part.values()}):
-            a, b = part[f"threads {batch}"], part[f"mpi {batch}"]
-            hop = [statistics.mean(s["hop_ms"] for s in v["stages_measured"][1:]) for v in (a, b)]
-            overhead = 1 - b["requests_s"] / a["requests_s"]
-            lines.append(f"| {batch} | {a['requests_s']:.2f} | {b['requests_s']:.2f} | {overhead * 100:+.1f} % "
-                         f"| {hop[0]:.2f} ms | {hop[1]:.2f} ms |")
-        lines += ["", "A hop is from a stage's hand to the beginning of the next one's work: queueing is in it.", ""]
-    if "shares" in report:
-        part = report["shares"]
-        share = next(iter(part.values()))["share"]
-        lines += ["## Three machines' worth", "", requests(part) + f"Each stage is a process held to {share:g} of a core by a cgroup "
-                  f"(quota per {PERIOD_US // 1000} ms), as if on a machine of its own. Target: at least 2.5.", "",
-                  "| batch | 1 stage, requests/s | 3 stages, requests/s | 3 ÷ 1 | utilization of the stages |", "|---|---|---|---|---|"]
-        for batch in sorted({v["batch"] for v in part.values()}):
-            one, three = part[f"1 {batch}"], part[f"3 {batch}"]
-            busy = ", ".join(f"{100 * s['busy'] / max(s['busy'] + s['bubble'], 1e-9):.0f} %" for s in three["stages_measured"])
-            lines.append(f"| {batch} | {one['requests_s']:.2f} | {three['requests_s']:.2f} "
-                         f"| {three['requests_s'] / one['requests_s']:.2f} | {busy} |")
-        lines.append("")
+    lines = ["# The pipeline, measured", "",
+             f"Machine: {report['machine']}. Made by `scripts/pipeline/figures.py`, which alternates what it compares; figures are "
+             "medians of the rounds. All runs of a part gave the same results.jsonl.", ""]
+    for model, parts in report["models"].items():
+        lines += [f"## {model}", ""]
+        for name, section in (("batches", batches_section), ("transports", transports_section), ("shares", shares_section)):
+            if name in parts:
+                measured = parts[name]
+                some = next(iter(measured.values()))
+                lines += section(measured, f"{some['requests']} requests, {len(some['all'])} rounds. ") + [""]
     return "\n".join(lines)
+
+
+def sizes(part):
+    return sorted({measured["batch"] for measured in part.values()})
+
+
+def batches_section(part, requests):
+    lines = ["### Throughput over batch in flight", "",
+             requests + "One process; one stage has two threads, three stages have one each, on two cores.", "",
+             "| batch | 1 stage, requests/s | 3 stages, requests/s | 3 ÷ 1 |", "|---|---|---|---|"]
+    for batch in sizes(part):
+        one, three = part[f"1 {batch}"]["requests_s"], part[f"3 {batch}"]["requests_s"]
+        lines.append(f"| {batch} | {one:.2f} | {three:.2f} | {three / one:.2f} |")
+    return lines
+
+
+def transports_section(part, requests):
+    lines = ["### MPI beside threads", "",
+             requests + "Three stages of a thread each, on two cores: three processes by shared memory, or three threads. "
+             "Target: at most 5 % less.", "",
+             "| batch | threads, requests/s | MPI, requests/s | overhead | hop, threads | hop, MPI |", "|---|---|---|---|---|---|"]
+    for batch in sizes(part):
+        pair = part[f"threads {batch}"], part[f"mpi {batch}"]
+        hops = [statistics.mean(s["hop_ms"] for s in v["stages_measured"][1:]) for v in pair]
+        overhead = 1 - pair[1]["requests_s"] / pair[0]["requests_s"]
+        lines.append(f"| {batch} | {pair[0]['requests_s']:.2f} | {pair[1]['requests_s']:.2f} | {overhead * 100:+.1f} % "
+                     f"| {hops[0]:.2f} ms | {hops[1]:.2f} ms |")
+    return lines + ["", "A hop is from a stage's hand to the beginning of the next one's work: queueing is in it."]
+
+
+def shares_section(part, requests):
+    share = next(iter(part.values()))["share"]
+    lines = ["### Three machines' worth", "",
+             requests + f"Each stage is a process held to {share:g} of a core by a cgroup (quota per {PERIOD_US // 1000} ms), as if on "
+             "a machine of its own. Three machines also hold three times the requests. Target: at least 2.5.", "",
+             "| 1 stage: batch | requests/s | 3 stages: batch | requests/s | 3 ÷ 1 | utilization of the stages |",
+             "|---|---|---|---|---|---|"]
+    for base in (m["batch"] for m in part.values() if m["stages"] == 1):
+        one = part[f"1 {base}"]
+        for batch in (base, 3 * base):
+            three = part[f"3 {batch}"]
+            busy = ", ".join(f"{100 * s['busy'] / max(s['busy'] + s['bubble'], 1e-9):.0f} %" for s in three["stages_measured"])
+            lines.append(f"| {base} | {one['requests_s']:.2f} | {batch} | {three['requests_s']:.2f} "
+                         f"| {three['requests_s'] / one['requests_s']:.2f} | {busy} |")
+    return lines
 
 
 def main():
@@ -162,21 +177,23 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--batches", type=lambda t: [int(n) for n in t.split(",")], default=[1, 4, 16, 64])
+    parser.add_argument("--share-batches", type=lambda t: [int(n) for n in t.split(",")], default=[16, 64])
     parser.add_argument("--parts", default="batches,transports,shares")
     arguments = parser.parse_args()
     arguments.qinfer = str(pathlib.Path(arguments.qinfer).resolve())
     REPORT.parent.mkdir(exist_ok=True)
-    report = json.loads(REPORT.read_text()) if REPORT.exists() else {}
+    report = json.loads(REPORT.read_text()) if REPORT.exists() else {"models": {}}
+    parts = report["models"].setdefault(pathlib.Path(arguments.model).name, {})
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
-        with open(arguments.snapshots) as source:
+        opened = gzip.open if arguments.snapshots.endswith(".gz") else open
+        with opened(arguments.snapshots, "rt", encoding="utf-8") as source:
             file.writelines(line for _, line in zip(range(arguments.requests), source))
         file.flush()
         arguments.lines = file.name
         cpu = next((l.split(":", 1)[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "?")
-        report.update(machine=f"{os.cpu_count()} cores of {cpu}", model=pathlib.Path(arguments.model).name,
-                      rounds=arguments.rounds)
+        report["machine"] = f"{os.cpu_count()} cores of {cpu}"
         for part in arguments.parts.split(","):
-            report[part] = {"batches": batches, "transports": transports, "shares": shares}[part](arguments)
+            parts[part] = {"batches": batches, "transports": transports, "shares": shares}[part](arguments)
             REPORT.write_text(json.dumps(report, indent=1) + "\n")
     (ROOT / "Reports" / "pipeline.md").write_text(markdown(report))
     print(markdown(report))
