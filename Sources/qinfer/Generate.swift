@@ -109,9 +109,13 @@ struct Generate: ParsableCommand {
             }
         }
         try inJob(jobFlags, stages: engine.stages) { job in
+            let place = job.place
+            guard place.replicas <= 1 else {
+                throw JobError.tooManyPipelines(ranks: place.ranks, stages: place.stages)
+            }
             let work = JobWork(
                 try Checkpoint(directory: directory), options: try engine.options, format: jobFlags.wire)
-            guard job.place.rank == 0 else {
+            guard place.rank == 0 else {
                 return try job.assist(work) { try Tokenizer(directory: directory) }
             }
             let tokenizer = try Tokenizer(directory: directory)

@@ -26,6 +26,10 @@ struct JobFlags: ParsableArguments {
         guard peerTimeout >= 1, peerTimeout <= 3600 else {
             throw ValidationError("--peer-timeout: expected 1 to 3600 seconds, got \(peerTimeout)")
         }
+        if transport == .threads, let ranks = ProcessInfo.processInfo.environment["OMPI_COMM_WORLD_SIZE"], ranks != "1"
+        {
+            throw ValidationError("one of \(ranks) ranks of an MPI job: add --transport mpi, or run it without mpirun")
+        }
         if wire == .fp16, transport == .threads { throw ValidationError("--wire fp16 needs --transport mpi") }
     }
 }

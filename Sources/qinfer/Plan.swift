@@ -38,6 +38,9 @@ struct Plan: ParsableCommand {
     @Option(help: ArgumentHelp("One way between two nodes.", valueName: "µs"))
     var linkLatency = 100.0
 
+    @Option(help: "Hidden states travel as fp32 or fp16.")
+    var wire = WireFormat.fp32
+
     @Option(help: ArgumentHelp("Tokens that a request reads, shared ones left out.", valueName: "count"))
     var promptTokens = Workload().promptTokens
 
@@ -92,6 +95,8 @@ struct Plan: ParsableCommand {
         }
         return try PipelinePlan(
             outline, options: options, speed: speed,
-            link: .init(bytesPerSecond: linkRate.value / 8, latencySeconds: linkLatency / 1e6), kernels: kernels)
+            link: .init(
+                bytesPerSecond: linkRate.value / 8, latencySeconds: linkLatency / 1e6, bytesPerValue: wire.bytes),
+            kernels: kernels)
     }
 }

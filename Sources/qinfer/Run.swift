@@ -19,7 +19,7 @@ struct Run: ParsableCommand {
               qinfer run models/SmolLM2 --snapshots Datasets/recorded/*.jsonl \\
                 --output Reports/run --stages 3 --resume
 
-            Over several machines: mpirun -np 3 qinfer run … --transport mpi.
+            Over several machines: scripts/mpirun.sh -np 3 qinfer run … --transport mpi
             """)
 
     @Argument(help: "Directory of a Hugging Face checkpoint.")
@@ -44,6 +44,11 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "For the oracle over recordings: news, {at, source, title} a line.", valueName: "FILE.jsonl"))
+    var news: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Directory of the prompts. (default: the model's own, else Datasets/prompts)", valueName: "dir"))
     var prompts: String?
 
@@ -52,7 +57,8 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "This node's Ed25519 key, made where there is none. (default: a new key for the run)", valueName: "file"))
+            "This node's Ed25519 key, made where there is none; pipeline k of an MPI job has FILE-k. (default: a new key)",
+            valueName: "file"))
     var signingKey: String?
 
     @Option(help: ArgumentHelp("Write activations of all requests to this HDF5 file.", valueName: "FILE.h5"))
@@ -64,8 +70,12 @@ struct Run: ParsableCommand {
     @Option(help: "on: requests end at their class's deadline (see README).")
     var deadlines = Deadlines.off
 
-    @Option(help: "ANALYSIS (high, 30 s), PREDICTION (medium, 60 s), ORACLE (high, 45 s).")
-    var taskClass = TaskClass.analysis
+    @Option(
+        help: """
+            Of all requests: ANALYSIS (high, 30 s), PREDICTION (medium, 60 s), ORACLE (high, 45 s). (default: each by its
+            task; anomaly and ask are ANALYSIS)
+            """)
+    var taskClass: TaskClass?
 
     @Option(help: ArgumentHelp("Have so many replicas answer, and vote: 3 or more.", valueName: "count"))
     var consensus: Int?
@@ -105,6 +115,8 @@ struct Run: ParsableCommand {
         guard (0...1).contains(consensusThreshold) else {
             throw ValidationError("--consensus-threshold: expected 0 to 1, got \(consensusThreshold)")
         }
+        if news != nil && task != .oracle { throw ValidationError("--news needs --task oracle") }
+        guard taskClass == nil || deadlines == .on else { throw ValidationError("--task-class needs --deadlines on") }
         if jobFlags.transport == .mpi, count != nil || trace != nil {
             throw ValidationError("--transport mpi takes neither --trace nor a vote: use threads")
         }
@@ -114,6 +126,12 @@ struct Run: ParsableCommand {
         if resume && trace != nil {
             throw ValidationError("--trace cannot go on with --resume: a trace is written whole")
         }
+    }
+
+    /// Nil where requests wait in order, and for ever.
+    var urgency: Urgency? {
+        guard deadlines == .on else { return nil }
+        return taskClass.map(Urgency.all) ?? .byTask
     }
 
     func run() throws {

@@ -28,6 +28,11 @@ extension Run {
         try inJob(jobFlags, stages: engine.stages) { job in
             guard job.place.rank == 0 else {
                 let checkpoint = try Checkpoint(directory: URL(fileURLWithPath: model))
+                if job.place.isHead {
+                    // Of another name than rank 0's, since they may share a disk.
+                    let key = try NodeKey(keptIn: signingKey.map { "\($0)-\(job.place.replica + 1)" })
+                    job.onStatement { try key.sign($0) }
+                }
                 try job.assist(JobWork(checkpoint, options: engine.options, format: jobFlags.wire)) {
                     try Tokenizer(directory: checkpoint.directory)
                 }
@@ -38,12 +43,13 @@ extension Run {
                 JobWork(node.checkpoint, options: engine.options, format: jobFlags.wire),
                 tokenizer: Tokenizer(directory: node.directory))
             defer { runner.stop() }
-            let pipelines: [any Answering] = [runner] + others
+            let pipelines: [any Answering] = [OwnPipeline(job, runner)] + others
             let nodes = pipelines.enumerated().map { index, pipeline in
                 SnapshotRun.Node(id: others.isEmpty ? nodeID : "\(nodeID)-\(index + 1)", answering: pipeline)
             }
             let counts = try node.answerAll(by: nodes, engine: runner, output: output, job: job)
-            try node.writeRecord(output)
+            let elsewhere = Dictionary(uniqueKeysWithValues: zip(nodes.dropFirst().map(\.id), others))
+            try node.writeRecord(output, elsewhere: elsewhere)
             return counts
         }
     }
@@ -81,22 +87,22 @@ private struct AnsweringNode {
     let run: Run
     let directory: URL
     let name: String
-    let key: String?
+    /// Signs for it.
+    let key: NodeKey
     let reader: RequestReader
     let checkpoint: Checkpoint
     let digest: String
     let prompts: PromptSet
     let cache: CachedAnswers?
     let configuration: AnswerConfiguration
-    /// For where no key is given: one for the run.
-    private let ownKey = NodeKey()
 
     init(_ run: Run, model: String, name: String, key: String?) throws {
         self.run = run
         self.name = name
-        self.key = key
         directory = URL(fileURLWithPath: model)
-        reader = try RequestReader(paths: run.snapshots, computesFacts: true, every: run.every?.seconds)
+        let news = try run.news.map { try NewsFeed(path: $0) }
+        reader = try RequestReader(
+            paths: run.snapshots, computesFacts: true, every: run.every?.seconds, task: run.task, news: news)
         checkpoint = try Checkpoint(directory: directory)
         digest = try checkpoint.digest()
         let calibration = try ModelCalibration(model: directory)
@@ -107,7 +113,8 @@ private struct AnsweringNode {
         configuration = AnswerConfiguration(
             modelDigest: digest, prompts: prompts, calibration: calibration, model: directory, nodeID: name,
             options: try run.engine.options,
-            task: run.task.rawValue + (run.deadlines == .on ? ", \(run.taskClass.rawValue)" : ""),
+            task: run.task.rawValue + (run.urgency.map { _ in ", \(run.taskClass?.rawValue ?? "by task")" } ?? "")
+                + (news.map { ", news \($0.digest)" } ?? ""),
             every: run.every?.seconds,
             // Rounded hidden states make other answers, and where they are rounded matters.
             wire: run.jobFlags.wire == .fp16 ? "fp16 between \(run.engine.stages) stages" : nil)
@@ -115,7 +122,7 @@ private struct AnsweringNode {
         cache = try run.cache.map {
             CachedAnswers(try AnswerCache(URL(fileURLWithPath: $0)), configuration: settled)
         }
-        _ = try key.map { try NodeKey(file: URL(fileURLWithPath: $0)) }
+        self.key = try NodeKey(keptIn: key)
     }
 
     func answerAll(
@@ -126,14 +133,17 @@ private struct AnsweringNode {
             directory: output, existing: run.resume ? .resume : run.force ? .overwrite : .refuse,
             configuration: configuration)
         let work = SnapshotRun(
-            nodes: nodes, prompts: try prompts.contextual(nodes[0].answering), modelDigest: digest,
-            urgency: run.deadlines == .on ? run.taskClass : nil, cache: cache)
+            nodes: nodes, prompts: try prompts.contextual(engine), modelDigest: digest,
+            urgency: run.urgency, cache: cache)
         let progress = Progress("answers", total: nil)
         defer { progress.finish() }
         let counts = try LedgeredRun(
             run: work, ledger: ledger, inFlight: run.engine.batch * 2, engine: engine, node: name, job: job
         )
         .answerAll(reader, traced: run.trace != nil) { progress.update($0.answers) }
+        if let file = reader.startedAnew {
+            note("\(file) begins before the last recording ended: its facts start anew")
+        }
         if reader.scrubbed.total > 0 {
             note("\(reader.scrubbed.total) cookies, keys and wallet identities scrubbed from the recordings")
         }
@@ -141,11 +151,19 @@ private struct AnsweringNode {
         return counts
     }
 
-    /// Each node signs with a key of its own: the given one for this node's name, others beside it.
-    func writeRecord(_ output: URL) throws {
-        try RunRecord.write(directory: output, configuration: configuration) { id in
-            guard let key else { return ownKey }
-            return try NodeKey(file: URL(fileURLWithPath: key + id.dropFirst(name.count)))
+    /// Each node signs with a key of its own, in its own process. For one that answered in an earlier launch and is not
+    /// there any more this one signs: with its own key, so that the record shows it.
+    /// - Parameter elsewhere: the nodes of other processes, by name.
+    func writeRecord(_ output: URL, elsewhere: [String: RemotePipeline] = [:]) throws {
+        try RunRecord.write(directory: output, configuration: configuration) { id, statement in
+            try elsewhere[id]?.signature(of: statement) ?? key.sign(statement)
         }
+    }
+}
+
+extension NodeKey {
+    /// The key in a file, made where there is none; without a file one for the run.
+    fileprivate init(keptIn path: String?) throws {
+        if let path { try self.init(file: URL(fileURLWithPath: path)) } else { self.init() }
     }
 }

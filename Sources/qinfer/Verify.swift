@@ -20,25 +20,31 @@ struct Verify: ParsableCommand {
     @Argument(help: ArgumentHelp("Directory of a finished run.", valueName: "run"))
     var folder: String
 
-    @Option(help: ArgumentHelp("The key that every node must have signed with.", valueName: "hex"))
-    var publicKey: String?
+    @Option(
+        help: ArgumentHelp(
+            "The key that every node must have signed with, or NODE=HEX of one node (repeatable).", valueName: "hex"))
+    var publicKey: [String] = []
 
-    func validate() throws {
-        if let publicKey, publicKey.count != 64 || !publicKey.allSatisfy(\.isHexDigit) {
-            throw ValidationError("--public-key: expected 64 hexadecimal digits")
+    func validate() throws { _ = try trusted() }
+
+    private func trusted() throws -> TrustedKeys {
+        do {
+            return try TrustedKeys(publicKey)
+        } catch {
+            throw ValidationError("--public-key: \(error)")
         }
     }
 
     func run() throws {
         let url = URL(fileURLWithPath: folder)
         if ConsensusVerifier.isVote(url) { return try verifyVote(url) }
-        let record = try reportingErrors { try RunVerifier.verify(url, publicKey: publicKey) }
+        let record = try reportingErrors { try RunVerifier.verify(url, trusting: trusted()) }
         print("\(record.answers) answers as recorded, Merkle root \(record.root)")
         for node in record.nodes { print("\(node.id): \(node.answers) answers, signed by \(node.publicKey)") }
     }
 
     private func verifyVote(_ url: URL) throws {
-        guard publicKey == nil else {
+        guard publicKey.isEmpty else {
             throw ValidationError("--public-key: the replicas of a vote have a key each; verify \(folder)/replica-N")
         }
         let verified = try reportingErrors { try ConsensusVerifier.verify(url) }

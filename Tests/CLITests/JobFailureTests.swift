@@ -64,6 +64,43 @@ struct JobFailureTests {
         }
     }
 
+    /// Two pipelines, of which now one and now the other loses a rank: all answers, but for who gave them.
+    @Test func pipelinesAreLost() throws {
+        try withFolder { folder in
+            let model = try makeDeepModel(in: folder)
+            let snapshots = try makeSnapshots(in: folder, count: 60)
+            let whole = folder.appending(path: "whole")
+            #expect(try Tool.qinfer.run(JobTests.arguments(model, snapshots, whole)).status == 0)
+            let output = folder.appending(path: "run")
+            let call = JobTests.arguments(
+                model, snapshots, output,
+                [
+                    "--transport", "mpi", "--stages", "2", "--batch", "2", "--resume", "--peer-timeout",
+                    "\(Self.timeout)",
+                ])
+            for (hit, victim) in [3, 0, 2].enumerated() {
+                let job = try MPIJob(ranks: 4, call, in: folder)
+                while job.process.isRunning, !Self.isAt(10 * (hit + 1), launch: hit + 1, output) { usleep(3000) }
+                kill(try #require(job.ranks[victim], "hit \(hit): rank \(victim) is there"), SIGKILL)
+                let outcome = try #require(job.wait(30), "hit \(hit): a hang, rank \(victim): \(job.errors)")
+                #expect(outcome.status != 0)
+                let name = "rank \(victim) (stage \(victim % 2 + 1) of pipeline \(victim / 2 + 1))"
+                #expect(outcome.errors.contains("error: \(name)"), "\(outcome.errors)")
+            }
+            let job = try MPIJob(ranks: 4, call, in: folder)
+            let last = try #require(job.wait(), "\(job.errors)")
+            #expect(last.status == 0, "\(last.errors)")
+            func answers(_ run: URL) throws -> [String] {
+                try lines(run.appending(path: "results.jsonl")).map {
+                    String($0).replacing(#/"node_id":"[^"]*"/#, with: "")
+                }
+            }
+            #expect(try answers(output) == answers(whole))
+            #expect(try text(output.appending(path: "rejected.jsonl")).isEmpty)
+            #expect(try Tool.qinfer("verify", output.path).status == 0)
+        }
+    }
+
     private static func isAt(_ answered: Int, launch: Int, _ output: URL) -> Bool {
         let url = output.appending(path: "run.sqlite")
         guard let store = try? RunStore(url, access: .readOnly), let run = try? store.runs().first,

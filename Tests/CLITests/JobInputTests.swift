@@ -4,8 +4,13 @@ import Testing
 /// Jobs that cannot work are refused on every rank, by name.
 @Suite(.enabled(if: MPIJob.isAllowed, MPIJob.reason), .serialized)
 struct JobInputTests {
-    private func job(_ ranks: [[String]], in folder: URL) throws -> Tool.Outcome {
-        let launch = ranks.enumerated().flatMap { ($0 > 0 ? [":"] : []) + ["-np", "1", MPIJob.tool] + $1 }
+    /// - Parameter tools: of ranks that run another program.
+    private func job(_ ranks: [[String]], tools: [Int: String], in folder: URL) throws -> Tool.Outcome {
+        var launch: [String] = []
+        for (rank, call) in ranks.enumerated() {
+            launch += rank > 0 ? [":"] : []
+            launch += ["-np", "1", tools[rank] ?? MPIJob.tool] + call
+        }
         let job = try MPIJob(launch, in: folder)
         return try #require(job.wait(), "it hangs: \(job.errors)")
     }
@@ -18,8 +23,10 @@ struct JobInputTests {
             func call(_ model: String, _ more: String...) -> [String] {
                 JobTests.arguments(model, snapshots, output, ["--transport", "mpi", "--stages", "3"] + more)
             }
-            func refused(_ ranks: [[String]], _ words: [String], _ line: Int = #line) throws {
-                let outcome = try job(ranks, in: folder)
+            func refused(
+                _ ranks: [[String]], _ words: [String], tools: [Int: String] = [:], _ line: Int = #line
+            ) throws {
+                let outcome = try job(ranks, tools: tools, in: folder)
                 #expect(outcome.status == 1, "line \(line)")
                 let said = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
                 for rank in ranks.indices {
@@ -36,12 +43,26 @@ struct JobInputTests {
             try refused([four, four, four, four], ["more stages than layers", "1…3", "4"])
             try refused([good, good], ["multiple of 3", "got 2"])
             try refused([good, good, good, good], ["multiple of 3", "got 4"])
+            // More ranks than one prompt can keep busy.
+            let one = ["generate", model, "--prompt", "tick", "--transport", "mpi", "--stages", "2"]
+            try refused([one, one, one, one], ["a single prompt takes one pipeline", "2 ranks", "got 4"])
             // One rank with other flags, or another model.
             let rank2 = "rank 2 (stage 3 of 3)"
             try refused([good, good, call(model, "--kv-cache", "fp16")], [rank2, "--kv-cache", "fp32", "fp16"])
             try refused([good, call(model, "--batch", "7"), good], ["rank 1 (stage 2 of 3)", "--batch", "128", "7"])
+            try refused(
+                [good, call(model, "--peer-timeout", "600"), good],
+                ["rank 1 (stage 2 of 3)", "--peer-timeout", "expected 10.0 s", "got 600.0 s"])
             let two = JobTests.arguments(model, snapshots, output, ["--transport", "mpi", "--stages", "2"])
             try refused([good, good, two], ["rank 2", "--stages"])
+            // Another build of the same version: a byte behind the program's end.
+            let build = folder.appending(path: "qinfer")
+            try FileManager.default.copyItem(at: URL(fileURLWithPath: MPIJob.tool), to: build)
+            let file = try FileHandle(forWritingTo: build)
+            try file.seekToEnd()
+            try file.write(contentsOf: Data([0]))
+            try file.close()
+            try refused([good, good, good], [rank2, "its program (SHA-256)"], tools: [2: build.path])
             let other = try makeDeepModel(in: folder.appending(path: "other", directoryHint: .isDirectory).making())
             let config = URL(fileURLWithPath: other).appending(path: "config.json")
             let changed = try text(config).replacing("8192", with: "8191")

@@ -14,6 +14,13 @@ struct JobTests {
         return try #require((record as? [String: Any])?["merkle_root"] as? String)
     }
 
+    /// Of the nodes that signed, in the order of their names.
+    private func publicKeys(_ output: URL) throws -> [String] {
+        let record = try JSONSerialization.jsonObject(with: Data(contentsOf: output.appending(path: "record.json")))
+        let nodes = try #require((record as? [String: Any])?["nodes"] as? [[String: Any]])
+        return nodes.compactMap { $0["public_key"] as? String }
+    }
+
     @Test func sameBytesHoweverItRuns() throws {
         try withFolder { folder in
             let model = try makeDeepModel(in: folder)
@@ -46,10 +53,37 @@ struct JobTests {
                     #expect(nodes == ["qubic-node-001-1", "qubic-node-001-2"], "\(name): both pipelines have answered")
                     let plain = results.replacing(#/"node_id":"[^"]*"/#, with: "\"node_id\":\"qubic-node-001\"")
                     #expect(Data(plain.utf8) == expected, "\(name)")
+                    let keys = try publicKeys(output)
+                    #expect(keys.count == 2 && Set(keys).count == 2, "\(name): each node has a key of its own")
                 }
                 #expect(try self.root(output) == root, "\(name)")
                 #expect(try Tool.qinfer("verify", output.path).status == 0)
             }
+        }
+    }
+
+    /// Each node keeps its own key, also where all have one disk.
+    @Test func signingKeys() throws {
+        try withFolder { folder in
+            let model = try makeDeepModel(in: folder)
+            let snapshots = try makeSnapshots(in: folder, count: 12)
+            let key = folder.appending(path: "node.key").path
+            var keys: [[String]] = []
+            for name in ["first", "second"] {
+                let output = folder.appending(path: name)
+                let job = try MPIJob(
+                    ranks: 2,
+                    Self.arguments(
+                        model, snapshots, output,
+                        ["--stages", "1", "--batch", "2", "--transport", "mpi", "--signing-key", key]), in: folder)
+                let outcome = try #require(job.wait(), "\(name) hangs: \(job.errors)")
+                #expect(outcome.status == 0, "\(name): \(outcome.errors)")
+                #expect(try Tool.qinfer("verify", output.path).status == 0)
+                keys.append(try publicKeys(output))
+            }
+            #expect(keys[0].count == 2 && Set(keys[0]).count == 2 && keys[0] == keys[1], "\(keys)")
+            let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            #expect(files.filter { $0.hasPrefix("node.key") }.sorted() == ["node.key", "node.key-2"])
         }
     }
 
@@ -153,6 +187,11 @@ struct JobTests {
             #expect(Set(samples.map(\.node)) == names)
             #expect(samples.allSatisfy { $0.cpuSeconds! >= 0 && $0.residentBytes! > 1 << 20 })
             #expect(samples.allSatisfy { $0.networkSentBytes != nil && $0.diskReadBytes != nil })
+            // Tokens are a pipeline's, which each of its stages has computed.
+            let last: [NodeSample] = try names.sorted().map { name in try #require(samples.last { $0.node == name }) }
+            #expect(last.allSatisfy { $0.queueLength != nil && $0.health == .ok }, "\(last)")
+            let tokens = last.map { $0.tokens ?? 0 }
+            #expect(tokens.allSatisfy { $0 > 0 } && Set(tokens[0..<3]).count == 1 && Set(tokens[3..<6]).count == 1)
             let stages = try store.stageSamples(of: run)
             for rank in 0..<6 {
                 let last = try #require(stages.last { $0.node == "qubic-node-001/rank-\(rank)" })
@@ -164,6 +203,9 @@ struct JobTests {
             #expect(sent[2] * 10 < sent[1], "\(sent)")
             let metrics = try text(output.appending(path: "metrics.prom"))
             #expect(metrics.contains("qubic_cpu_seconds_total{node=\"qubic-node-001/rank-5\"}"))
+            for name in names {
+                #expect(metrics.contains("qubic_node_health{node=\"\(name)\",state=\"ok\"} 1.0"))
+            }
             #expect(metrics.contains("qubic_stage_hop_seconds{node=\"qubic-node-001/rank-2\",stage=\"2\"}"))
             #expect(metrics.contains("qubic_requests_total{node=\"qubic-node-001\",outcome=\"answered\"} 24.0"))
         }

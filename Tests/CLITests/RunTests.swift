@@ -142,6 +142,27 @@ import Testing
         }
     }
 
+    /// A question is asked of records that hold one; news is for the oracle, and a bad line of it is named.
+    @Test func questionsAndNews() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let snapshots = try makeSnapshots(in: folder, count: 2)
+            let asked = folder.appending(path: "asked")
+            let outcome = try Tool.qinfer.run(arguments(model, snapshots, asked, "--task", "ask"))
+            #expect(outcome.status == 1 && outcome.errors.contains("2 rejected records"), "\(outcome.errors)")
+            let rejected = try lines(asked.appending(path: "rejected.jsonl"))
+            #expect(rejected.count == 2 && rejected.allSatisfy { $0.contains("question is missing") }, "\(rejected)")
+
+            let news = folder.appending(path: "news.jsonl")
+            try Data("{\"at\":\"2025-01-01T00:00:00Z\",\"title\":\"t\"}\n{}\n".utf8).write(to: news)
+            let new = folder.appending(path: "new")
+            let useless = try Tool.qinfer.run(arguments(model, snapshots, new, "--news", news.path))
+            #expect(useless.status == 64, "\(useless.errors)")
+            let broken = try Tool.qinfer.run(arguments(model, snapshots, new, "--task", "oracle", "--news", news.path))
+            #expect(broken.status == 1 && broken.errors.contains("news.jsonl:2: at is missing"), "\(broken.errors)")
+        }
+    }
+
     /// Killed at any moment, a run goes on where it was: nothing lost, nothing twice, the same bytes.
     @Test(arguments: [0.05, 0.15, 0.3, 0.5, 0.8])
     func killAndResume(share: Double) throws {

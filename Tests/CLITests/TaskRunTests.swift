@@ -207,6 +207,22 @@ import Testing
         }
     }
 
+    /// The cache keeps what the model said; what is computed rests on facts that the prompt does not say too.
+    @Test func cachedAnswersAreComputedAnew() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let cache = folder.appending(path: "cache.sqlite").path
+            let stall = Self.line("anomaly", "en")
+            let quiet = stall.replacing(#""detectorKind":"stall""#, with: #""detectorKind":"none""#)
+            for (name, line) in [("quiet", quiet), ("stall", stall)] {
+                let known = try run([line], in: folder, model: model, name, "--prompts", prompts, "--cache", cache)
+                let anew = try run([line], in: folder, model: model, name + "-anew", "--prompts", prompts)
+                #expect(known.outcome.status == 0 && known.text == anew.text, "\(known.outcome.errors)")
+                #expect(known.outcome.errors.contains("from the cache") == (name == "stall"))
+            }
+        }
+    }
+
     /// Replicas vote on each task's label, and on a question's answer.
     @Test func consensus() throws {
         try withFolder { folder in

@@ -81,6 +81,14 @@ import Testing
             #expect(try touch("record.json") { $0 = [] }.contains("JSON"))
             let other = try Tool.qinfer("verify", output.path, "--public-key", String(repeating: "0", count: 64))
             #expect(other.status == 1 && other.errors.contains("another key"), "\(other.errors)")
+            let record = try JSONSerialization.jsonObject(with: Data(contentsOf: output.appending(path: "record.json")))
+            let nodes = try #require((record as? [String: Any])?["nodes"] as? [[String: Any]])
+            let own = try #require(nodes[0]["public_key"] as? String)
+            for key in [own, "qubic-node-001=\(own)"] {
+                #expect(try Tool.qinfer("verify", output.path, "--public-key", key).status == 0)
+            }
+            let unknown = try Tool.qinfer("verify", output.path, "--public-key", "qubic-node-002=\(own)")
+            #expect(unknown.status == 1 && unknown.errors.contains("qubic-node-002"), "\(unknown.errors)")
             #expect(try Tool.qinfer("verify", folder.path).errors.contains("record.json"))
         }
     }

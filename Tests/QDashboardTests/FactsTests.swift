@@ -114,6 +114,55 @@ private func minutes(_ count: Int, step: Int = 30) -> [Snapshot] {
         #expect(facts["tick"] == nil && facts["isStalled"] == nil && facts["priceUSD"] == nil)
     }
 
+    /// The order of the files does not matter to a question, and the newest moment is asked about.
+    @Test func recordingsInAnyOrder() throws {
+        try withFolder { folder in
+            let live = (0..<60).map { minute in
+                var poll = Snapshot(kind: .tickInfo)
+                (poll.observedAt, poll.epoch) = (thursday + Double(60 * minute), 232)
+                poll.tick = 81_000_000 + 30 * minute
+                return poll
+            }
+            var older = minutes(60)
+            for index in older.indices {
+                older[index].observedAt! -= 86_400
+                older[index].reportedAt! -= 86_400
+                older[index].tick! -= 43_200
+            }
+            var paths: [String] = []
+            for (name, polls) in [("stats", minutes(60)), ("live", live), ("older", older)] {
+                let file = folder.appending(path: "\(name).jsonl")
+                try Data(
+                    polls.map { String(decoding: $0.record().serialized(indent: nil), as: UTF8.self) + "\n" }.joined()
+                        .utf8
+                ).write(to: file)
+                paths.append(file.path)
+            }
+            let facts = try Facts.of(try RequestReader(paths: paths))
+            #expect(facts["observedAt"] == .moment(thursday + 59 * 60))
+            #expect(facts.number("tick") == 81_001_770 && facts.number("activeAddresses") == 600_059)
+            #expect(facts["detectorKind"] != nil)
+            for order in [[2, 1, 0], [1, 0, 2], [0, 2, 1]] {
+                #expect(try Facts.of(try RequestReader(paths: order.map { paths[$0] })) == facts, "\(order)")
+            }
+            // Read in a stream, they start anew, and the reader knows where.
+            let reader = try RequestReader(paths: paths, computesFacts: true)
+            _ = try all(reader)
+            #expect(reader.startedAnew == paths[1])
+        }
+    }
+
+    @Test func badDataTakesNoNegativeTime() {
+        var history = FactHistory()
+        for (minute, quality) in [(0, nil), (10, 5.0), (5, 6.0)] as [(Int, Double?)] {
+            var poll = minutes(11)[minute]
+            poll.epochTickQualityPercent = quality
+            history.add(poll, origin: .init(file: "a", line: minute))
+        }
+        #expect(history.facts.number("badRecordsRecent") == 2)
+        #expect(history.facts.number("badDataSeconds") == 0)
+    }
+
     @Test func aPartEndsWhereItIsCut() {
         let whole = timeline(minutes(600))
         let part = timeline(Array(minutes(600).prefix(301)))

@@ -44,7 +44,10 @@ import Testing
         #expect(grounded("Tick 31,473,834 or 31.47 million, quality 97.3 %, 97.35 and 97.349, of 10,000 ticks"))
         #expect(grounded("On 2026-09-18 at 12:30:45 it said 503."))
         // The epoch is not known, the price not shown, and a question makes no fact.
-        for text in ["231", "5.5", "777", "97.4", "31,473,835"] { #expect(!grounded(text), "\(text)") }
+        // Nor does the prompt's own 10,000 measure anything.
+        for text in ["231", "5.5", "777", "97.4", "31,473,835", "1.00 萬", "0.01 million", "10,001"] {
+            #expect(!grounded(text), "\(text)")
+        }
         let verdict = AnswerGrounding(["Tick 31,473,834 and 777."], shown: shown)
         #expect(verdict.ungrounded == ["777"] && verdict.numbers.map(\.facts) == [["tick"], []])
         let record = GroundingRecord(verdict)

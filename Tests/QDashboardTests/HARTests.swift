@@ -10,7 +10,7 @@ struct HAR {
 
     static func entry(
         _ url: String, at: String = "2026-09-18T21:53:48.254Z", status: Int = 200, statusText: String = "",
-        body: String?, base64: Bool = false, more: String = ""
+        body: String?, base64: Bool = false, more: String = "", method: String = "GET"
     ) -> String {
         func quoted(_ text: String) -> String {
             "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n") + "\""
@@ -19,7 +19,7 @@ struct HAR {
         let content =
             text.map { ",\"text\":\(quoted($0))" + (base64 ? ",\"encoding\":\"base64\"" : "") } ?? ""
         return """
-            {"startedDateTime":"\(at)","time":12.5,"request":{"method":"GET","url":\(quoted(url)),"headers":[
+            {"startedDateTime":"\(at)","time":12.5,"request":{"method":"\(method)","url":\(quoted(url)),"headers":[
             {"name":"Cookie","value":"sid=hunter2hunter2"},{"name":"Authorization","value":"Bearer hunter2hunter2"},
             {"name":"X-Api-Key","value":"hunter2hunter2"}],"cookies":[{"name":"sid","value":"hunter2hunter2"}],
             "queryString":[{"name":"token","value":"hunter2hunter2"}]},"response":{"status":\(status),"statusText":
@@ -74,6 +74,28 @@ struct HAR {
         #expect(rejections[0].reason.contains("HTML"))
         #expect(rejections[1].reason.contains("no JSON object: \"tick 5\""))
         #expect(rejections[2].reason.contains("empty body"))
+    }
+
+    /// What a browser asks before a request is no answer of the network, and another site's status neither.
+    @Test func othersAreSetAside() throws {
+        try withFolder { folder in
+            let file = folder.appending(path: "a.har")
+            let body = #"{"lastProcessedTick":{"tickNumber":5,"epoch":231}}"#
+            try HAR(entries: [
+                HAR.entry(Self.url, status: 204, body: "", method: "OPTIONS"),
+                HAR.entry("https://example.org/api/status", body: #"{"status":"ok"}"#),
+                HAR.entry("https://rpc.qubic.org/v1/status", body: body, method: "POST"),
+                HAR.entry("https://rpc.qubic.org/v1/status?key=hunter2hunter2", body: #"{"status":"ok"}"#),
+            ]).data.write(to: file)
+            let reader = try RequestReader(paths: [file.path])
+            let items = try all(reader)
+            #expect(items.compactMap(\.request?.origin.line) == [3])
+            #expect(reader.aside == 2)
+            #expect(
+                items.compactMap(\.rejection?.reason) == [
+                    "raw_payload.lastProcessedTick is missing (https://rpc.qubic.org/v1/status)"
+                ])
+        }
     }
 
     @Test func cutAtEveryByteKeepsWhatStoodBefore() throws {

@@ -92,10 +92,12 @@ import Testing
     ]) func hostileText(text: String) throws {
         let prompt = try Self.library.get().analysis(language: .english)
         let prepared = try prompt.prepared(render: Self.chatML)
-        func rendered(_ health: String) -> String {
+        func rendered(_ message: String) -> String {
             var snapshot = Snapshot(kind: .dashboardTick)
             snapshot.tick = 5
-            snapshot.health = .init(overall: health)
+            snapshot.failure = .init(kind: .noAnswer, message: message)
+            // Of the dashboard's verdict only its own words are said.
+            snapshot.health = .init(overall: message)
             guard case .text(let text) = prepared.program(for: Facts(snapshot))[0] else { return "" }
             return text
         }
@@ -105,7 +107,7 @@ import Testing
         let different = zip(calm, hostile).filter { $0 != $1 }
         try #require(different.count == 1)
         let line = different[0].1
-        let quoted = line.dropFirst("Dashboard's verdict: ".count)
+        let quoted = line.dropFirst("Error message: ".count)
         #expect(quoted.first == "\"" && quoted.last == "\"")
         let markup = Set("<>[]{}|｜“”「」\"`\\")
         #expect(!quoted.dropFirst().dropLast().contains { markup.contains($0) }, "\(line)")

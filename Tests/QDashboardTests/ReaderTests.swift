@@ -82,9 +82,53 @@ import Testing
         #expect(rejected.map(\.line) == [2, 3, 4, 5, 6, 7, 8])
         #expect(rejected[0].reason == "not valid UTF-8")
         #expect(rejected[1].reason.hasPrefix("not JSON: "))
-        #expect(rejected[2].reason == "expected a JSON object, got an array")
+        #expect(rejected[2].reason == "expected a JSON object, one record a line, got an array")
         #expect(rejected[4].reason == "an empty object")
         #expect(rejected.allSatisfy { $0.file.hasSuffix("a.jsonl") })
+    }
+
+    /// Without a question there is nothing to answer; the poll counts all the same.
+    @Test func aQuestionIsNeeded() throws {
+        try withFolder { folder in
+            let file = folder.appending(path: "a.jsonl")
+            let asked = Self.good.replacing(#""data_type""#, with: #""question":"How is it?","data_type""#)
+            let other = Self.good.replacing(#""data_type""#, with: #""task":"analysis","data_type""#)
+            try Data("\(Self.good)\n\(asked)\n\(other)\n".utf8).write(to: file)
+            let items = try all(try RequestReader(paths: [file.path], computesFacts: true, task: .ask))
+            #expect(items.first?.rejection?.reason == "question is missing; the task ask needs one")
+            #expect(items.compactMap(\.request?.origin.line) == [2, 3])
+            #expect(try all(try RequestReader(paths: [file.path])).compactMap(\.request).count == 3)
+        }
+    }
+
+    /// A recording's records get the newest news of their moment, and only where the oracle is asked.
+    @Test func newsOfTheMoment() throws {
+        try withFolder { folder in
+            let polls = folder.appending(path: "a.jsonl")
+            try Data(
+                (0..<3).map {
+                    #"{"observed_at":"2026-09-18T1\#($0):30:00Z","endpoint":"/v1/tick-info","raw_payload":{"tickInfo":{"tick":5,"epoch":231}}}"#
+                        + "\n"
+                }.joined().utf8
+            ).write(to: polls)
+            let news = folder.appending(path: "news.jsonl")
+            let late = #"{"at":"2026-09-18T12:00:00Z","title":"late"}"#
+            let early = #"{"at":"2026-09-18T11:30:00Z","source":"s","title":"early"}"#
+            try Data("\(late)\n\n\(early)\n".utf8).write(to: news)
+            let feed = try NewsFeed(path: news.path)
+            func titles(_ task: AnswerTask) throws -> [[String]] {
+                try all(try RequestReader(paths: [polls.path], task: task, news: feed))
+                    .compactMap { $0.request?.news.map(\.title) }
+            }
+            #expect(try titles(.oracle) == [[], ["early"], ["early", "late"]])
+            #expect(try titles(.analysis) == [[], [], []])
+            for bad in ["[]", "{", #"{"title":"t"}"#, #"{"at":"2026-09-18T12:00:00Z","title":" "}"#] {
+                try Data("\(late)\n\(bad)\n".utf8).write(to: news)
+                let error = #expect(throws: InputError.self) { try NewsFeed(path: news.path) }
+                #expect(error?.description.hasPrefix("\(news.path):2: ") == true, "\(bad)")
+            }
+            #expect(throws: InputError.missing(path: "no.jsonl")) { try NewsFeed(path: "no.jsonl") }
+        }
     }
 
     /// Lines whose ends fall on every place around the border of a chunk.

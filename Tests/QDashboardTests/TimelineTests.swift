@@ -190,6 +190,86 @@ func timeline(_ snapshots: [Snapshot], limits: TimelineBuilder.Limits = .init())
         #expect(found.recordings == ["a", "b"])
     }
 
+    /// Live bodies say no time of their own: those of the same second must be near each other.
+    @Test func liveBodiesContradict() {
+        var builder = TimelineBuilder()
+        for (file, offset) in [("a", 0), ("b", 7), ("c", 500_000)] {
+            for minute in 0..<3 {
+                var live = Snapshot(kind: .tickInfo)
+                (live.observedAt, live.epoch) = (thursday + Double(60 * minute), 232)
+                live.tick = 81_000_000 + 60 * minute + offset
+                builder.add(live, origin: .init(file: file, line: minute))
+            }
+        }
+        let found = builder.finish()
+        #expect(found.findingCounts[.contradiction] == 3)
+        #expect(found.findings.filter { $0.kind == .contradiction }.allSatisfy { $0.origin?.file == "c" })
+    }
+
+    static func live(_ minutes: Range<Int>, ticksPerMinute: Int = 60) -> [Snapshot] {
+        minutes.map { minute in
+            var live = Snapshot(kind: .tickInfo)
+            (live.observedAt, live.epoch) = (thursday + Double(60 * minute), 232)
+            live.tick = 81_000_000 + ticksPerMinute * minute
+            return live
+        }
+    }
+
+    /// One body far ahead of all is not believed; two that go on from each other are.
+    @Test(arguments: [200_000, 4_213_967_295]) func aTickFarAhead(leap: Int) throws {
+        var polls = Self.live(0..<60)
+        polls[30].tick! += leap
+        let found = timeline(polls)
+        #expect(found.findings.map(\.kind) == [.tickAhead], "\(found.findings)")
+        #expect(found.violations.count == 1)
+        #expect(found.points.filter { !$0.isSound }.map(\.at) == [thursday + 1800])
+        #expect(Facts(found).number("tick") == 81_003_540)
+        for index in 31..<60 { polls[index].tick! += leap }
+        guard leap == 200_000 else { return }
+        let moved = timeline(polls)
+        #expect(moved.findings.map(\.kind) == [.tickAhead, .midEpochJump], "\(moved.findings)")
+        #expect(moved.points.filter { !$0.isSound }.count == 1)
+        #expect(Facts(moved).number("tick") == 81_203_540)
+        // A day's worth at once is a jump as ever.
+        polls = Self.live(0..<60)
+        for index in 30..<60 { polls[index].tick! += 86_400 }
+        let jumped = timeline(polls)
+        #expect(jumped.findings.map(\.kind) == [.midEpochJump] && jumped.violations.isEmpty)
+    }
+
+    /// A record that says 2099 moves nothing; a pause of days does, once the next record is there or the clock allows it.
+    @Test func aRecordFromTheFuture() throws {
+        let clock = thursday + 30 * 86_400
+        func told(_ polls: [Snapshot]) -> (timeline: Timeline, facts: Facts) {
+            var builder = TimelineBuilder(clock: clock)
+            var history = FactHistory(clock: clock)
+            for (index, poll) in polls.enumerated() {
+                builder.add(poll, origin: .init(file: "a", line: index))
+                history.add(poll, origin: .init(file: "a", line: index))
+            }
+            return (builder.finish(), history.facts)
+        }
+        let future = try #require(Timestamp.iso8601("2099-01-01T00:00:00Z"))
+        for place in [30, 59] {
+            var polls = Self.live(0..<60)
+            polls[place].observedAt = future
+            let (timeline, facts) = told(polls)
+            #expect(timeline.end == polls[place == 59 ? 58 : 59].observedAt)
+            #expect(timeline.findings.map(\.kind) == [.timeAhead] && timeline.undated == 1)
+            #expect(timeline.violations.count == 1 && timeline.gaps.isEmpty)
+            #expect(facts["observedAt"] == timeline.end.map(Facts.Value.moment))
+            #expect(facts.number("tickRatePerSecond").map { abs($0 - 1) < 0.2 } == true)
+        }
+        // Five days later, with records after it and without.
+        for count in [1, 3] {
+            let polls = Self.live(0..<30) + Self.live(7200..<(7200 + count))
+            let (timeline, facts) = told(polls)
+            #expect(timeline.end == polls.last?.observedAt)
+            #expect(facts["observedAt"] == timeline.end.map(Facts.Value.moment))
+            #expect(timeline.findings.map(\.kind) == [.gap], "\(timeline.findings)")
+        }
+    }
+
     @Test func memoryIsBounded() {
         var limits = TimelineBuilder.Limits()
         (limits.capacity, limits.findingsPerKind) = (100, 5)

@@ -32,6 +32,35 @@ struct DetectorHistory: Sendable {
         detector.addUnreadable(last.source, at: last.time)
     }
 
+    init() {}
+
+    /// Over a timeline, as it was polled: what was folded is laid out again, a poll each half minute at most.
+    init(_ timeline: Timeline) {
+        self.init()
+        // A place without a point is a record that could not be read.
+        var polls: [(at: Double, point: Int?)] = []
+        for (index, point) in timeline.points.enumerated() {
+            let (first, last) = (point.at.timeIntervalSince1970, point.lastAt.timeIntervalSince1970)
+            let count = min(point.polls, 2 + Int(max(last - first, 0) / 30))
+            for poll in 0..<count {
+                polls.append((first + (last - first) * Double(poll) / Double(max(count - 1, 1)), index))
+            }
+        }
+        for record in timeline.violations where record.source.isEmpty {
+            polls.append((record.at.timeIntervalSince1970, nil))
+        }
+        let order = polls.indices.sorted {
+            polls[$0].at != polls[$1].at ? polls[$0].at < polls[$1].at : $0 < $1
+        }
+        for place in order {
+            if let index = polls[place].point {
+                add(timeline.points[index].snapshot, at: Date(timeIntervalSince1970: polls[place].at))
+            } else {
+                addUnreadable()
+            }
+        }
+    }
+
     func add(to facts: inout Facts) {
         guard let now = last?.time else { return }
         let alarm = detector.gravest(since: now - 1800)

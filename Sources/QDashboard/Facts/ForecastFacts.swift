@@ -15,13 +15,12 @@ extension FactDefinition {
             }
             return [
                 row("", quantity.formula) { $0.value },
-                row("Low80", "low end of the 80 % interval: \(quantity.errors)") { $0.interval80.low },
+                row("Low80", "low end of the 80 % interval: \(quantity.basis.errors)") { $0.interval80.low },
                 row("High80", "its high end") { $0.interval80.high },
                 row("Low95", "low end of the 95 % interval") { $0.interval95.low },
                 row("High95", "its high end") { $0.interval95.high },
                 .init(
-                    name + "Method", "word", quantity.window,
-                    quantity == .quality6h ? "mixture" : "the method that the back-test chose"
+                    name + "Method", "word", quantity.window, quantity.basis.method
                 ) { context in
                     context.forecasts[quantity].map { .word($0.method.rawValue) }
                 },
@@ -80,8 +79,12 @@ enum ForecastQuantity: String, CaseIterable, Sendable {
         }
     }
 
-    /// Where the intervals come from.
-    var errors: String { self == .quality6h ? "errors on the calibration split" : "errors of the back-test" }
+    /// By what it is made, and where the intervals come from.
+    var basis: (method: String, errors: String) {
+        self == .quality6h
+            ? ("mixture", "errors on the calibration split")
+            : ("the method that the back-test chose", "errors of the back-test")
+    }
 
     func value(_ value: Double) -> Facts.Value {
         switch self {

@@ -28,6 +28,13 @@ extension FactDefinition {
         .init("emptyTickUsualPercent", "%", "epoch", "median of that over the epoch's 20 min before") {
             RobustStatistics.median($0.emptyShares(1200)).map { .decimal($0) }
         },
+        .init("emptyTickExcessPercent", "points", "20 min", "emptyTickRecentPercent − emptyTickUsualPercent") {
+            context in
+            guard let recent = context.emptyShare(1200),
+                let usual = RobustStatistics.median(context.emptyShares(1200))
+            else { return nil }
+            return .decimal(recent - usual)
+        },
         .init(
             "recentJumpSeconds", "s", "30 min",
             "tick numbers skipped inside the epoch, at its usual pace, less the time that passed; 0 without any"
@@ -66,7 +73,8 @@ extension FactDefinition {
                 guard first.timeIntervalSince(record.at) <= 600 else { break }
                 first = record.at
             }
-            return .decimal(last.timeIntervalSince(first))
+            // After a step of the recorder's clock the last one can be the earlier one.
+            return .decimal(max(0, last.timeIntervalSince(first)))
         },
         .init("priceSwingPercent", "%", "30 min", "largest change, up or down, between two prices up to 25 min apart") {
             $0.priceSwing(1800, within: 1500).map { .decimal($0) }

@@ -44,7 +44,7 @@ public struct GroundedAnswering: Sendable {
             var again = request
             again.traced = false
             again.deadline = request.deadline.map { $0 - first.timings.total }
-            let rest = Self.continuation(of: request.program, first, shown)
+            let rest = Self.continuation(of: request.program, first, shown, slots)
             guard let rest, !first.timedOut, again.deadline.map({ $0 > 0 }) ?? true else {
                 return completion(.success(outcome))
             }
@@ -82,11 +82,13 @@ public struct GroundedAnswering: Sendable {
     }
 
     /// The program that goes on from the first text with a number that is no fact: what was said before it is given, and
-    /// it and all texts after it are held to the facts. Nil where all numbers are facts.
+    /// it and all texts after it are held to the facts. Nil where all numbers are facts; those in a slot's name are none.
     static func continuation(
-        of program: [ProgramStep], _ first: Completion, _ shown: [GroundingFact]
+        of program: [ProgramStep], _ first: Completion, _ shown: [GroundingFact], _ slots: FactSlots = FactSlots()
     ) -> (program: [ProgramStep], keeps: (choices: Int, texts: Int))? {
-        let bad = first.texts.firstIndex { !NumberGrounding.ungrounded(in: $0.text, facts: shown).isEmpty }
+        let bad = first.texts.firstIndex {
+            !NumberGrounding.ungrounded(in: slots.filled($0.text).text, facts: shown).isEmpty
+        }
         guard let bad else { return nil }
         // The prompt's language, by which only the words for thousands and millions are chosen.
         let isChinese =
@@ -94,9 +96,10 @@ public struct GroundedAnswering: Sendable {
                 guard case .text(let text) = step else { return sum }
                 return sum + text.unicodeScalars.count { (0x4E00...0x9FFF).contains($0.value) }
             } >= 30
-        let values = Set(shown.map { abs($0.value) })
+        let spellings = shown.flatMap { NumberWording.spellings(of: $0, inChinese: isChinese) }
+        let inNames = slots.values.keys.flatMap { NumberGrounding.numbers(in: $0).map(\.text) }
         let numbers = NumberSpellings(
-            values.flatMap { NumberWording.spellings(of: $0, inChinese: isChinese) }.sorted() + Self.padded(values),
+            Set(spellings + inNames).sorted() + Self.padded(Set(shown.map { abs($0.value) })),
             scales: NumberGrounding.scaleWords)
         var steps: [ProgramStep] = []
         var choices = 0

@@ -14,10 +14,15 @@ extension Prompt {
                 shown += Self.numbers(name, facts[name])
             }
             // As rounded by the prompt, and with the numbers of its own wording ("of the last 10,000 ticks").
+            let wording = Set(
+                line.pieces.flatMap { piece -> [Double] in
+                    guard case .text(let literal) = piece else { return [] }
+                    return NumberGrounding.numbers(in: literal).map(\.value)
+                })
             shown += NumberGrounding.numbers(in: said.joined()).map {
                 GroundingFact(
                     name: names.first ?? "prompt", value: $0.value,
-                    secondsOfUnit: Facts.secondsOfUnit(names.first ?? ""))
+                    secondsOfUnit: Facts.secondsOfUnit(names.first ?? ""), isWording: wording.contains($0.value))
             }
         }
         return shown

@@ -6,7 +6,8 @@ enum HAREntry {
     enum Content {
         /// A record as a poller would have written it: `observed_at`, `endpoint`, `raw_payload` or `error`.
         case record(JSONValue)
-        /// Not about the network, or a redirect or an unchanged answer, whose body stands elsewhere.
+        /// Not about the network, or a redirect or an unchanged answer, whose body stands elsewhere, or what a browser asks
+        /// beforehand (CORS): neither GET nor POST.
         case aside
     }
 
@@ -19,6 +20,7 @@ enum HAREntry {
         count(request, response, &scrubbed)
         let status = response["status"]?.int ?? 0
         if (300..<400).contains(status) { return .aside }
+        if let method = request["method"]?.string?.uppercased(), method != "GET", method != "POST" { return .aside }
         let isKnown = RecordDecoder.isKnown(endpoint: url)
         var members: [(String, JSONValue)] = [("endpoint", .string(url))]
         if let date = entry["startedDateTime"] { members.append(("observed_at", date)) }

@@ -10,6 +10,8 @@ public enum InputError: WordedError, Equatable {
     case emptyFolder(path: String)
     /// Opening or reading failed; `code` is errno, `message` the system's words for it.
     case unreadable(path: String, operation: String, code: Int32, message: String)
+    /// A line of a file of news that is no item.
+    case news(path: String, line: Int, problem: String)
     /// Not one record of all the files could be used.
     case noRequests(files: [String], rejected: Int)
 
@@ -26,6 +28,10 @@ public enum InputError: WordedError, Equatable {
                 path, "a folder without files", expected: "recordings in it", advice: "folders in it are not searched")
         case .unreadable(let path, let operation, let code, let message):
             Wording(path, "\(operation) failed: \(message) (errno \(code))")
+        case .news(let path, let line, let problem):
+            Wording(
+                "\(path):\(line)", problem,
+                advice: #"write {"at":"2026-09-18T21:53:48Z","source":"…","title":"…"}, an item a line"#)
         case .noRequests(let files, let rejected):
             Wording(
                 files.joined(separator: ", "), "zero snapshots to answer", expected: "at least one",

@@ -16,7 +16,9 @@ enum RecordDecoder {
     static let idLimit = 128
 
     static func decode(_ value: JSONValue) throws(Rejection) -> DecodedRecord {
-        guard let object = value.object else { throw Rejection("expected a JSON object, got \(value.kind)") }
+        guard let object = value.object else {
+            throw Rejection("expected a JSON object, one record a line, got \(value.kind)")
+        }
         let record = BodyFields(object, path: "")
         let snapshot: Snapshot
         var fields = RequestFields()
@@ -138,7 +140,8 @@ enum RecordDecoder {
         case ("api", "stats"): return .dashboardStats
         case (_, "latest-stats"): return .latestStats
         case (_, "tick-info"): return .tickInfo
-        case (_, "status"): return .status
+        // Other sites have a status too.
+        case ("v1", "status"): return .status
         case (_, "latestTick"): return .latestTick
         case (_, "rich-list"), (_, "computors"):
             throw Rejection("endpoint: \(parts.last ?? "") carries no snapshot of the network")
@@ -148,7 +151,12 @@ enum RecordDecoder {
 
     /// Without user, query and fragment: keys and tokens stand there, and none of them may reach a prompt or a report.
     private static func endpoint(_ record: BodyFields) throws(Rejection) -> String? {
-        guard var text = try record.text("endpoint", limit: 2048) else { return nil }
+        try record.text("endpoint", limit: 2048).map(bare)
+    }
+
+    /// An address without its user, query and fragment.
+    static func bare(_ address: String) -> String {
+        var text = address
         if let cut = text.utf8.firstIndex(where: { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }) {
             text = String(text[..<cut])
         }

@@ -32,7 +32,7 @@ public final class RequestReader {
     /// Requests and rejected records given out so far.
     public private(set) var accepted = 0
     public private(set) var rejected = 0
-    /// Entries of HAR files that are not about the network, and redirects.
+    /// Entries of HAR files that are not about the network, redirects, and requests other than GET and POST.
     public private(set) var aside = 0
     /// What was taken out of the records so far.
     public private(set) var scrubbed = Scrubbed()
@@ -40,9 +40,14 @@ public final class RequestReader {
     public var bytesRead: Int { finishedBytes + (file?.bytesRead ?? 0) }
     public let bytesInAll: Int
 
+    /// The first recording that goes back in time, so that its requests' facts start anew; nil where none does.
+    public var startedAnew: String? { history?.startedAnew }
+
     /// Where each request gets the facts of its moment from, of the records before it; nil where they are not asked for.
     private var history: FactHistory?
     private let every: Double?
+    private let task: AnswerTask?
+    private let news: NewsFeed?
     /// The moment of the last record that was given out.
     private var lastMoment: Date?
     private let limits: Limits
@@ -67,10 +72,13 @@ public final class RequestReader {
     ///   - computesFacts: gives each request without facts of its own those of its moment.
     ///   - every: seconds; of a recording's records, gives out those that are at least so far apart. The others are read
     ///     for the facts' sake. Requests that say what is asked are all given out.
+    ///   - task: of requests that name none, where that is known; those that need a question are rejected without one.
+    ///   - news: for a recording's records, each with what was out by its moment, where the oracle is asked.
     ///
     /// Throws `InputError.noFiles`, `.missing`, `.isDirectory` or `.unreadable`.
     public init(
-        paths: [String], limits: Limits = Limits(), computesFacts: Bool = false, every: Double? = nil
+        paths: [String], limits: Limits = Limits(), computesFacts: Bool = false, every: Double? = nil,
+        task: AnswerTask? = nil, news: NewsFeed? = nil
     ) throws {
         guard !paths.isEmpty else { throw InputError.noFiles }
         var files: [String] = []
@@ -91,6 +99,8 @@ public final class RequestReader {
         self.limits = limits
         history = computesFacts ? FactHistory() : nil
         self.every = every
+        self.task = task
+        self.news = news
         labels = Self.labels(paths)
         labelSet = Set(labels)
     }
@@ -192,7 +202,8 @@ public final class RequestReader {
     }
 
     /// Nil for a moment too near to the last one.
-    private func decoded(_ value: JSONValue, _ line: Int) -> Item? {
+    /// - Parameter address: of a HAR's entry, which a person would look for.
+    private func decoded(_ value: JSONValue, _ line: Int, address: String? = nil) -> Item? {
         do throws(Rejection) {
             var record = try RecordDecoder.decode(value)
             scrub(&record.snapshot)
@@ -204,25 +215,38 @@ public final class RequestReader {
                 if let lastMoment, date >= lastMoment, date < lastMoment + every { return nil }
                 lastMoment = date
             }
+            if fields.task ?? task == .ask, fields.question == nil {
+                // As a poll it was good.
+                return reject(line, "question is missing; the task ask needs one", isData: false)
+            }
             let request = AnalysisRequest(
                 id: id, ordinal: accepted, snapshot: record.snapshot, origin: origin,
                 inputDigest: Digest.hex(canonical: value), task: fields.task, language: fields.language,
                 facts: fields.facts ?? (isPlaced ? history?.facts : nil),
-                news: fields.news.map { item in
+                news: headlines(fields, record.snapshot).map { item in
                     NewsItem(at: item.at, source: item.source.map(scrub), title: scrub(item.title))
                 }, question: fields.question.map(scrub))
             accepted += 1
             return .request(request)
         } catch {
-            return reject(line, error.reason)
+            let place = address.map { " (\(Quoting.plain(RecordDecoder.bare($0), limit: 120)))" } ?? ""
+            return reject(line, error.reason + place)
         }
     }
 
-    private func reject(_ line: Int, _ reason: String, isTruncation: Bool = false) -> Item {
+    private func headlines(_ fields: RequestFields, _ snapshot: Snapshot) -> [NewsItem] {
+        guard let news, fields.isPoll, task == .oracle, let date = snapshot.observedAt ?? snapshot.reportedAt else {
+            return fields.news
+        }
+        return news.upTo(date)
+    }
+
+    /// - Parameter isData: whether the data is bad, and not what is asked of it.
+    private func reject(_ line: Int, _ reason: String, isTruncation: Bool = false, isData: Bool = true) -> Item {
         rejected += 1
         let record = RejectedRecord(
             file: paths[nextFile - 1], line: line, reason: scrub(reason), isTruncation: isTruncation)
-        history?.add(.rejected(record))
+        if isData { history?.add(.rejected(record)) }
         return .rejected(record)
     }
 
@@ -329,7 +353,7 @@ public final class RequestReader {
             do {
                 let value = try bytes.withUnsafeBytes { try JSONValue(parsing: $0, place: "") }
                 switch try HAREntry.read(value, scrubbed: &scrubbed) {
-                case .record(let record): return decoded(record, number)
+                case .record(let record): return decoded(record, number, address: record["endpoint"]?.string)
                 case .aside: aside += 1
                 }
             } catch let error as JSONError {

@@ -40,6 +40,9 @@ public struct Facts: Sendable, Equatable {
 
     private typealias Row = (name: String, value: @Sendable (Snapshot) -> Value?)
 
+    /// What the dashboard calls a network's health; anything else in its place is no fact, and is not said to a model.
+    private static let dashboardWords: Set = ["健康", "一般", "緩慢", "異常", "離線", "停滯", "錯誤", "無法連接"]
+
     private static let table: [Row] = [
         ("observedAt", { $0.observedAt.map(Value.moment) }),
         ("reportedAt", { $0.reportedAt.map(Value.moment) }),
@@ -57,7 +60,7 @@ public struct Facts: Sendable, Equatable {
         ("epochTickQualityPercent", { $0.epochTickQualityPercent.map(Value.decimal) }),
         ("emptyTicksInLast10000", { $0.emptyTicksInLast10000.map(Value.integer) }),
         ("last10000TickQualityPercent", { $0.last10000TickQualityPercent.map(Value.decimal) }),
-        ("healthOverall", { $0.health?.overall.map(Value.text) }),
+        ("healthOverall", { $0.health?.overall.flatMap { dashboardWords.contains($0) ? .text($0) : nil } }),
         ("healthTick", { $0.health?.tick.map(Value.text) }),
         ("healthEpoch", { $0.health?.epoch.map(Value.text) }),
         ("healthDuration", { $0.health?.duration.map(Value.text) }),

@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import Runtime
 
 /// A node's Ed25519 key (RFC 8032).
 public struct NodeKey: Sendable {
@@ -41,7 +42,10 @@ public struct NodeKey: Sendable {
     /// 64 hexadecimal digits.
     public var publicKey: String { Hex.text(key.publicKey.rawRepresentation) }
 
-    func signature(of statement: [UInt8]) throws -> String { Hex.text(try key.signature(for: statement)) }
+    /// Signs with it: the signature is 128 hexadecimal digits.
+    public func sign(_ statement: [UInt8]) throws -> NodeSignature {
+        NodeSignature(publicKey: publicKey, signature: Hex.text(try key.signature(for: statement)))
+    }
 
     static func isValid(_ signature: String, of statement: [UInt8], by publicKey: String) -> Bool {
         guard let signature = Hex.bytes(signature, count: 64), let bytes = Hex.bytes(publicKey),

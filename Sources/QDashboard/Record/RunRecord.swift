@@ -34,12 +34,13 @@ public struct RunRecord: Sendable, Equatable {
     public let root: String
     public let nodes: [Node]
 
-    /// Writes the record of a finished run's folder. `key` signs for the nodes that answered.
+    /// Writes the record of a finished run's folder. `sign` has the nodes that answered sign, each with its own key.
     ///
-    /// Throws `RecordError`, `FileWriteError`.
+    /// Throws `RecordError`, also for a signature that is not its key's, `FileWriteError`, and what `sign` throws.
     @discardableResult
     public static func write(
-        directory: URL, configuration: AnswerConfiguration, key: (_ node: String) throws -> NodeKey
+        directory: URL, configuration: AnswerConfiguration,
+        sign: (_ node: String, _ statement: [UInt8]) throws -> NodeSignature
     ) throws -> RunRecord {
         let results = directory.appending(path: "results.jsonl")
         let answers = try RecordFile.lines(results).enumerated().map { index, line in
@@ -64,11 +65,13 @@ public struct RunRecord: Sendable, Equatable {
         let digest = configuration.digest
         let nodes = try Dictionary(grouping: answers, by: \.node).sorted { $0.key < $1.key }.map { id, own in
             let ownRoot = Hex.text(MerkleTree(own.map(\.digest)).root)
-            let key = try key(id)
+            let text = statement(node: id, answers: own.count, nodeRoot: ownRoot, root: root, configuration: digest)
+            let signed = try sign(id, text)
+            guard NodeKey.isValid(signed.signature, of: text, by: signed.publicKey) else {
+                throw RecordError.signature(path: directory.appending(path: fileName).path, node: id)
+            }
             return Node(
-                id: id, answers: own.count, root: ownRoot, publicKey: key.publicKey,
-                signature: try key.signature(
-                    of: statement(node: id, answers: own.count, nodeRoot: ownRoot, root: root, configuration: digest)))
+                id: id, answers: own.count, root: ownRoot, publicKey: signed.publicKey, signature: signed.signature)
         }
         let record = RunRecord(configuration: configuration, answers: answers.count, root: root, nodes: nodes)
         try AtomicFile.write(record.json.serialized() + [0x0A], to: directory.appending(path: fileName))

@@ -4,11 +4,11 @@ import Runtime
 /// Checks a run's folder against its record: each answer against its digest and its inclusion proof, the roots against
 /// the answers, and the signatures against the roots.
 public enum RunVerifier {
-    /// - Parameter publicKey: the key that every node must have signed with, 64 hexadecimal digits; nil takes the one
-    ///   that the record names, so that only who keeps the root elsewhere knows that the record itself is the old one.
+    /// - Parameter trusting: the keys that nodes must have signed with; of others the one that the record names is taken,
+    ///   so that only who keeps the root elsewhere knows that the record itself is the old one.
     /// - Returns: the record that was found to be right.
     /// - Throws: `RecordError`, `.touched` for the first answer that is not as it was.
-    public static func verify(_ directory: URL, publicKey: String? = nil) throws -> RunRecord {
+    public static func verify(_ directory: URL, trusting keys: TrustedKeys = TrustedKeys()) throws -> RunRecord {
         let recordURL = directory.appending(path: RunRecord.fileName)
         let record = try RunRecord(contentsOf: recordURL)
         let results = directory.appending(path: "results.jsonl")
@@ -56,6 +56,11 @@ public enum RunVerifier {
                 throw RecordError.inconsistent(place: recordURL.path, what: what, expected: got, got: expected)
             }
         }
+        if let unknown = keys.nodes.first(where: { node in !record.nodes.contains { $0.id == node } }) {
+            throw RecordError.inconsistent(
+                place: recordURL.path, what: "signature of node \(unknown)", expected: "one",
+                got: "those of " + record.nodes.map(\.id).joined(separator: ", "))
+        }
         try same("root", record.root, Hex.text(MerkleTree(digests).root))
         try same(
             "list of nodes", record.nodes.map(\.id).joined(separator: ", "), nodes.keys.sorted().joined(separator: ", ")
@@ -64,9 +69,8 @@ public enum RunVerifier {
             let own = nodes[node.id] ?? []
             try same("number of answers of node \(node.id)", "\(node.answers)", "\(own.count)")
             try same("root of node \(node.id)", node.root, Hex.text(MerkleTree(own).root))
-            if let publicKey, publicKey.lowercased() != node.publicKey {
-                throw RecordError.otherKey(
-                    path: recordURL.path, node: node.id, expected: publicKey, got: node.publicKey)
+            if let key = keys.key(of: node.id), key != node.publicKey {
+                throw RecordError.otherKey(path: recordURL.path, node: node.id, expected: key, got: node.publicKey)
             }
             let statement = RunRecord.statement(
                 node: node.id, answers: node.answers, nodeRoot: node.root, root: record.root,

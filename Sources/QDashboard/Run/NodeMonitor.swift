@@ -24,7 +24,8 @@ final class NodeMonitor: Sendable {
     private let stopping = DispatchSemaphore(value: 0)
     private let ended = DispatchGroup()
     private let failure = Mutex<(any Error)?>(nil)
-    private let health = Mutex(HealthCheck())
+    /// By rank.
+    private let health = Mutex<[Int: HealthCheck]>([:])
 
     init(ledger: RunLedger, _ observed: Observed) {
         self.ledger = ledger
@@ -62,18 +63,28 @@ final class NodeMonitor: Sendable {
         let own = observed.engine.ownUsage
         let name = observed.name(0)
         var first = Self.sample(name, elapsed, NodeReadings().since(first), own)
-        (first.queueLength, first.tokens) = (tally.waiting, tally.tokens)
-        let batches = own + (observed.job?.reports ?? []).flatMap(\.stages)
+        (first.queueLength, first.tokens) = (tally.waiting, observed.job?.tokens(of: 0) ?? tally.tokens)
+        let reports = observed.job?.reports ?? []
+        let batches = own + reports.flatMap(\.stages)
         first.health = health.withLock {
-            $0.judge(
+            $0[0, default: HealthCheck()].judge(
                 at: elapsed / 1e3, batches: batches.reduce(0) { $0 + $1.batches }, waiting: tally.waiting,
                 failed: tally.failed)
         }
         var samples = [first]
         var stages = own.map { Self.sample(name, elapsed, $0) }
-        for report in observed.job?.reports ?? [] {
+        for report in reports {
             let name = observed.name(report.rank)
-            samples.append(Self.sample(name, elapsed, report.readings, report.stages))
+            var sample = Self.sample(name, elapsed, report.readings, report.stages)
+            let waiting = report.stages.reduce(0) { $0 + $1.queueLength }
+            (sample.queueLength, sample.tokens) = (waiting, observed.job?.tokens(of: report.rank))
+            let age = observed.job?.secondsSinceReport(of: report.rank) ?? 0
+            let done = report.stages.reduce(0) { $0 + $1.batches }
+            sample.health = health.withLock {
+                $0[report.rank, default: HealthCheck()].judge(
+                    at: elapsed / 1e3, reportAge: age, batches: done, waiting: waiting)
+            }
+            samples.append(sample)
             stages += report.stages.map { Self.sample(name, elapsed, $0) }
         }
         try ledger.store.record(samples, stages: stages, of: ledger.run)
@@ -104,6 +115,8 @@ final class NodeMonitor: Sendable {
 package struct HealthCheck {
     /// Longer than a batch takes on the slowest machine that the targets leave room for.
     package static let patienceSeconds = 30.0
+    /// A node reports once a second: one that has not for so long does not come round to it.
+    package static let reportPatienceSeconds = 10.0
 
     private var batches = 0
     private var failed = 0
@@ -122,5 +135,18 @@ package struct HealthCheck {
         if batches != self.batches || waiting == 0 { alive = seconds }
         if failed > self.failed { return .failing }
         return seconds - alive >= Self.patienceSeconds ? .stalled : .ok
+    }
+
+    /// Judges another process' node, by its last report.
+    /// - Parameters:
+    ///   - seconds: since the run's start.
+    ///   - age: of the report, in seconds.
+    ///   - batches: done by the node's own stage.
+    ///   - waiting: batches that wait before it.
+    package mutating func judge(
+        at seconds: Double, reportAge age: Double, batches: Int, waiting: Int
+    ) -> NodeHealth {
+        let work = judge(at: seconds, batches: batches, waiting: waiting, failed: 0)
+        return age >= Self.reportPatienceSeconds ? .stalled : work
     }
 }

@@ -36,6 +36,10 @@ struct PrometheusText {
             NodeHealth.allCases.flatMap { state in
                 process([("state", state.rawValue)]) { $0.health.map { $0 == state ? 1 : 0 } }
             })
+        metric("node_tokens_total", "counter", "Tokens of the process' pipeline.", process { count($0.tokens) })
+        metric(
+            "node_queue_length", "gauge", "Requests, or at other ranks than the first batches, that wait.",
+            process { count($0.queueLength) })
         metric("cpu_seconds_total", "counter", "Processor time of the process.", process { $0.cpuSeconds })
         metric("resident_bytes", "gauge", "Memory of the process.", process { count($0.residentBytes) })
         metric(

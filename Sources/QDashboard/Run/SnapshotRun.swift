@@ -17,7 +17,7 @@ public struct SnapshotRun: Sendable {
     public let prompts: PromptSet
     public let modelDigest: String
     /// Nil for a run without urgency: all wait in order, and for ever.
-    public let urgency: TaskClass?
+    public let urgency: Urgency?
     /// Answers known already; nil computes all.
     public let cache: CachedAnswers?
 
@@ -31,7 +31,7 @@ public struct SnapshotRun: Sendable {
 
     /// As below, with one node and one prompt for all requests.
     public init(
-        engine: Engine, prompt: PreparedPrompt, modelDigest: String, nodeID: String, urgency: TaskClass? = nil,
+        engine: Engine, prompt: PreparedPrompt, modelDigest: String, nodeID: String, urgency: Urgency? = nil,
         cache: CachedAnswers? = nil
     ) {
         self.init(
@@ -41,7 +41,7 @@ public struct SnapshotRun: Sendable {
 
     /// As below, with one node.
     public init(
-        engine: Engine, prompts: PromptSet, modelDigest: String, nodeID: String, urgency: TaskClass? = nil,
+        engine: Engine, prompts: PromptSet, modelDigest: String, nodeID: String, urgency: Urgency? = nil,
         cache: CachedAnswers? = nil
     ) {
         self.init(
@@ -50,7 +50,7 @@ public struct SnapshotRun: Sendable {
     }
 
     public init(
-        nodes: [Node], prompts: PromptSet, modelDigest: String, urgency: TaskClass? = nil, cache: CachedAnswers? = nil
+        nodes: [Node], prompts: PromptSet, modelDigest: String, urgency: Urgency? = nil, cache: CachedAnswers? = nil
     ) {
         precondition(!nodes.isEmpty)
         self.nodes = nodes
@@ -99,9 +99,11 @@ public struct SnapshotRun: Sendable {
                 }
                 let shown = composer.numbersShown
                 var work = Request(id: request.id, program: composer.program, traced: traced)
-                if let urgency { (work.priority, work.deadline) = (urgency.priority, urgency.deadline) }
+                if let taskClass = urgency?.taskClass(of: composer.task) {
+                    (work.priority, work.deadline) = (taskClass.priority, taskClass.deadline)
+                }
                 if let known = try cache?.answer(to: work, shown: shown).flatMap(AnswerRecord.init) {
-                    finished(recalled(known, for: request, by: node.id, arrival: arrival))
+                    finished(recalled(known, by: node.id, composer, arrival: arrival))
                     room.signal()
                     continue
                 }
@@ -161,11 +163,13 @@ public struct SnapshotRun: Sendable {
         return request
     }
 
+    /// What the model said is known; what is computed rests on more facts than its prompt says, and is computed.
     private func recalled(
-        _ known: AnswerRecord, for request: AnalysisRequest, by node: String, arrival: Double
+        _ known: AnswerRecord, by node: String, _ composer: AnswerComposer, arrival: Double
     ) -> Outcome {
+        let request = composer.request
         var answer = known
-        (answer.id, answer.nodeID) = (request.id, node)
+        (answer.id, answer.nodeID, answer.computed) = (request.id, node, composer.computed)
         let completion = Completion.recalled(
             request.id, promptTokens: answer.promptTokens, outputTokens: answer.outputTokens)
         return Outcome(

@@ -6,6 +6,16 @@ public enum TaskClass: String, Sendable, CaseIterable {
     case prediction = "PREDICTION"
     case oracle = "ORACLE"
 
+    /// Incidents and questions are asked as analyses are.
+    public init(_ task: AnswerTask) {
+        self =
+            switch task {
+            case .analysis, .anomaly, .ask: .analysis
+            case .prediction: .prediction
+            case .oracle: .oracle
+            }
+    }
+
     public var priority: Priority {
         switch self {
         case .analysis, .oracle: .high
@@ -19,6 +29,20 @@ public enum TaskClass: String, Sendable, CaseIterable {
         case .analysis: 30
         case .prediction: 60
         case .oracle: 45
+        }
+    }
+}
+
+/// Which class the requests of a run have.
+public enum Urgency: Sendable, Equatable {
+    /// Each by its task.
+    case byTask
+    case all(TaskClass)
+
+    public func taskClass(of task: AnswerTask) -> TaskClass {
+        switch self {
+        case .byTask: TaskClass(task)
+        case .all(let taskClass): taskClass
         }
     }
 }

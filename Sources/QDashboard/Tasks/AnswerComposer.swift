@@ -23,6 +23,8 @@ struct AnswerComposer: Sendable {
 
     var program: [ProgramStep] { prompt.program(for: facts) }
     var slots: FactSlots { FactSlots(prompt.prompt, facts) }
+    /// Of all facts, also those that the prompt does not say.
+    var computed: JSONValue? { ComputedAnswer.json(task, facts, of: request) }
     var numbersShown: [GroundingFact] { prompt.prompt.numbersShown(of: facts) }
 
     func answer(_ outcome: GroundedAnswering.Outcome, nodeID: String) -> AnswerRecord {
@@ -40,7 +42,7 @@ struct AnswerComposer: Sendable {
             nodeID: nodeID, promptTokens: completion.promptTokens, outputTokens: completion.outputTokens,
             modelDigest: modelDigest, promptDigest: prompt.prompt.digest,
             finishReason: completion.timedOut ? "timeout" : text?.finishReason.rawValue ?? "stop",
-            computed: ComputedAnswer.json(task, facts, news: request.news.count),
+            computed: computed,
             grounding: GroundingRecord(outcome.grounding))
     }
 

@@ -5,15 +5,16 @@ import Science
 /// The parts of an answer that are arithmetic: made of a request's facts, without a model.
 enum ComputedAnswer {
     /// Nil where the facts show nothing of it.
-    static func json(_ task: AnswerTask, _ facts: Facts, news: Int) -> JSONValue? {
+    static func json(_ task: AnswerTask, _ facts: Facts, of request: AnalysisRequest) -> JSONValue? {
         var members: [(String, JSONValue)] = []
+        let found = JSONValue.array(findings(facts) + violations(of: request.snapshot))
         switch task {
         case .analysis:
             members = health(facts)
-            members.append(("findings", findings(facts)))
+            members.append(("findings", found))
         case .prediction: members = prediction(facts)
-        case .anomaly: members = [("detector", detector(facts)), ("findings", findings(facts))]
-        case .oracle: members = oracle(facts, news: news)
+        case .anomaly: members = [("detector", detector(facts)), ("findings", found)]
+        case .oracle: members = oracle(facts, news: request.news.count)
         case .ask: break
         }
         return members.isEmpty ? nil : object(members)
@@ -30,7 +31,7 @@ enum ComputedAnswer {
     // MARK: Findings
 
     /// What stands out, by kind, with the facts that show it.
-    private static func findings(_ facts: Facts) -> JSONValue {
+    private static func findings(_ facts: Facts) -> [JSONValue] {
         var found: [JSONValue] = []
         func add(_ kind: String, _ severity: Severity?, _ names: String...) {
             found.append(
@@ -79,7 +80,17 @@ enum ComputedAnswer {
                 "priceSwingPercent")
         }
         if number("failedPollsPercent") > 5 { add("failed_polls", nil, "failedPollsPercent") }
-        return .array(found)
+        return found
+    }
+
+    /// Numbers of the body itself that cannot be true together; they are said as they were recorded.
+    private static func violations(of snapshot: Snapshot) -> [JSONValue] {
+        Invariants.check(snapshot, at: snapshot.observedAt).filter { Finding.violations.contains($0.0) }.map {
+            object([
+                ("kind", .string($0.0.rawValue)), ("severity", .null),
+                ("evidence", .array([object([("detail", .string($0.2))])])),
+            ])
+        }
     }
 
     private static func evidence(_ names: [String], _ facts: Facts) -> JSONValue {

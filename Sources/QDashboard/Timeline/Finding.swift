@@ -23,8 +23,12 @@ public struct Finding: Sendable, Equatable {
         // A body against the calendar.
         case epochInFuture = "epoch_in_future"
         case epochPast = "epoch_past"
+        /// A record's time is far ahead of the records around it: its numbers are left out.
+        case timeAhead = "time_ahead"
         // A body against the one before it from the same source.
         case tickBackwards = "tick_backwards"
+        /// Further ahead within an epoch than any jump known, and not yet borne out by the next body.
+        case tickAhead = "tick_ahead"
         case epochBackwards = "epoch_backwards"
         case countsBackwards = "counts_backwards"
         /// Tick numbers left out at the beginning of an epoch: normal.
@@ -54,7 +58,7 @@ public struct Finding: Sendable, Equatable {
     /// Kinds that say that a record's numbers cannot be trusted.
     static let violations: Set<Kind> = [
         .qualityMismatch, .qualityUnitUnknown, .moreEmptyThanTicks, .burnedMismatch, .marketCapMismatch,
-        .supplyAboveCap, .tickBeforeEpoch, .epochInFuture, .epochPast,
+        .supplyAboveCap, .tickBeforeEpoch, .epochInFuture, .epochPast, .timeAhead, .tickAhead,
     ]
 
     public enum Severity: String, Sendable, CaseIterable, Comparable {

@@ -67,11 +67,12 @@ public struct Timeline: Sendable, Equatable {
     public var findingCounts: [Finding.Kind: Int] = [:]
     public var gaps: [Gap] = []
     public var clockSteps: [ClockStep] = []
-    /// Each record that breaks an invariant, newest last, folded ones too; the newest ones only.
+    /// Each record that breaks an invariant, folded ones too, newest last (by time once the timeline is made, before that
+    /// in the order of reading); the newest ones only.
     public var violations: [Violation] = []
     /// The files, as they were named.
     public var recordings: [String] = []
-    /// Records read, folded, without a date, and points given up for the sake of memory.
+    /// Records read, folded, without a date that can be believed, and points given up for the sake of memory.
     public var records = 0
     public var folded = 0
     public var undated = 0

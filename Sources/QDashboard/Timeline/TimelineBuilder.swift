@@ -22,6 +22,11 @@ public struct TimelineBuilder: Sendable {
     static let jumpTicks = 1000
     /// An archive follows its network within this many ticks.
     static let archiveTicks = 8000
+    /// A tick further ahead within an epoch than this many seconds of its pace is believed when the next body goes on from
+    /// it; smaller jumps at once.
+    static let leapSeconds = 172_800.0
+    /// The pace of the fastest epochs, where none is known.
+    static let fastestTicksPerSecond = 2.5
 
     private let limits: Limits
     private(set) var timeline = Timeline()
@@ -33,6 +38,7 @@ public struct TimelineBuilder: Sendable {
     private var epochs: [Int: Snapshot] = [:]
     /// Of the current recording, over all sources.
     private var lastPoll: Date?
+    private var leaps: TimeLeaps
 
     enum Placement {
         case appended(TimelinePoint)
@@ -55,9 +61,38 @@ public struct TimelineBuilder: Sendable {
         /// It has served its quality as percent.
         var servesPercent = false
         var intervals: [Double] = []
+        /// Since when it stands at its newest tick, by sound bodies, and ticks a second from one such rise to the next.
+        var risen: (tick: Int, epoch: Int?, at: Date)?
+        var paces: [Double] = []
+        /// A body whose tick leapt ahead, until the next one.
+        var leapt: (tick: Int, epoch: Int?, at: Date)?
+
+        /// The epoch's usual pace, of its last polls; nil of fewer than six.
+        var pace: Double? { paces.count >= 6 ? RobustStatistics.median(paces) : nil }
+
+        /// Takes note of a sound body.
+        mutating func rise(_ snapshot: Snapshot, at moment: Date) {
+            guard let tick = snapshot.tick else { return }
+            guard let before = risen, before.epoch == snapshot.epoch else {
+                risen = (tick, snapshot.epoch, moment)
+                paces = []
+                return
+            }
+            guard tick != before.tick else { return }
+            let seconds = moment.timeIntervalSince(before.at)
+            if tick > before.tick, seconds > 0 {
+                if paces.count == 31 { paces.removeFirst() }
+                paces.append(Double(tick - before.tick) / seconds)
+            }
+            risen = (tick, snapshot.epoch, moment)
+        }
     }
 
-    public init(limits: Limits = Limits()) { self.limits = limits }
+    /// - Parameter clock: the machine's time; a recording does not end long after it.
+    public init(limits: Limits = Limits(), clock: Date = Date()) {
+        self.limits = limits
+        leaps = TimeLeaps(clock: clock)
+    }
 
     /// Adds the next item of a reader.
     public mutating func add(_ item: RequestReader.Item) {
@@ -74,6 +109,36 @@ public struct TimelineBuilder: Sendable {
     }
 
     public mutating func add(_ snapshot: Snapshot, origin: AnalysisRequest.Origin? = nil) {
+        for one in leaps.begin(origin?.file ?? "") { take(one) }
+        guard snapshot.kind != .epochSummary, let date = snapshot.observedAt ?? snapshot.reportedAt else {
+            return addTimely(snapshot, origin: origin)
+        }
+        for one in leaps.add(.init(snapshot: snapshot, origin: origin, date: date)) { take(one) }
+    }
+
+    private mutating func take(_ settled: TimeLeaps.Settled) {
+        switch settled {
+        case .believed(let record): addTimely(record.snapshot, origin: record.origin)
+        case .refused(let record): refuse(record)
+        }
+    }
+
+    /// Counts a record whose time cannot be: it has no place in the timeline, and is bad data at the time of the record
+    /// before it.
+    mutating func refuse(_ record: TimeLeaps.Record) {
+        timeline.records += 1
+        timeline.undated += 1
+        placed = nil
+        let seconds = lastPoll.map { record.date.timeIntervalSince($0) }
+        note(
+            .timeAhead, lastPoll, record.origin, seconds,
+            "a record that says \(Timestamp.text(record.date)), "
+                + "\(Invariants.short(seconds ?? 0)) s after the one before it: left out of the timeline")
+        if let lastPoll { violation(lastPoll, record.snapshot.endpoint ?? record.snapshot.kind.rawValue) }
+    }
+
+    /// Adds a record whose time is taken as it is.
+    mutating func addTimely(_ snapshot: Snapshot, origin: AnalysisRequest.Origin?) {
         let file = origin?.file ?? ""
         if recording < 0 || timeline.recordings[recording] != file { begin(file) }
         timeline.records += 1
@@ -99,12 +164,17 @@ public struct TimelineBuilder: Sendable {
 
     /// The timeline, its recordings merged by time. The builder must not be used further.
     public mutating func finish() -> Timeline {
+        for one in leaps.settle() { take(one) }
         timeline.epochs = epochs.keys.sorted().compactMap { epochs[$0] }
         let order = timeline.points.indices.sorted {
             let (a, b) = (timeline.points[$0], timeline.points[$1])
-            return a.at != b.at ? a.at < b.at : $0 < $1
+            if a.at != b.at { return a.at < b.at }
+            // By name, so that the order of the files does not matter.
+            let (one, other) = (timeline.recordings[a.recording], timeline.recordings[b.recording])
+            return one != other ? one < other : $0 < $1
         }
         timeline.points = order.map { timeline.points[$0] }
+        timeline.violations.sort { $0.at < $1.at }
         trim(to: limits.capacity)
         if timeline.recordings.count > 1 { compareRecordings() }
         return timeline
@@ -145,7 +215,7 @@ public struct TimelineBuilder: Sendable {
         } else {
             failure(snapshot, date, origin)
             last.isSound = isSound
-            if let good = last.good, snapshot.failure == nil, !sequence(good, snapshot, date, origin) {
+            if let good = last.good, snapshot.failure == nil, !sequence(good, &last, snapshot, date, origin) {
                 last.setbacks += 1
                 if last.setbacks < Self.longestSetback { last.isSound = false }
             } else if snapshot.failure == nil {
@@ -159,6 +229,7 @@ public struct TimelineBuilder: Sendable {
         if !last.isSound || snapshot.qualityWasFraction && last.servesPercent { violation(date, source) }
         if snapshot.failure == nil, last.isSound {
             last.good = (snapshot, date)
+            last.rise(snapshot, at: snapshot.reportedAt ?? date)
             if snapshot.epochTickQualityPercent != nil, !snapshot.qualityWasFraction { last.servesPercent = true }
         }
         last.at = date
@@ -195,9 +266,12 @@ public struct TimelineBuilder: Sendable {
 
     /// A source's answer against its last sound one; false where it cannot be the next.
     private mutating func sequence(
-        _ before: (snapshot: Snapshot, at: Date), _ now: Snapshot, _ date: Date, _ origin: AnalysisRequest.Origin?
+        _ before: (snapshot: Snapshot, at: Date), _ last: inout Last, _ now: Snapshot, _ date: Date,
+        _ origin: AnalysisRequest.Origin?
     ) -> Bool {
         let old = before.snapshot
+        let leapt = last.leapt
+        last.leapt = nil
         if let from = old.epoch, let to = now.epoch, to < from {
             note(.epochBackwards, date, origin, Double(to - from), "epoch \(to) after epoch \(from)")
             return false
@@ -220,6 +294,19 @@ public struct TimelineBuilder: Sendable {
             }
             return true
         }
+        // Without an epoch in the bodies the calendar tells a transition.
+        let isBoundary =
+            now.epoch == nil
+            && EpochCalendar.epoch(at: moment)
+                != EpochCalendar.epoch(at: moment.addingTimeInterval(-seconds - Invariants.transitionGrace))
+        if excess > 0, !isBoundary, isLeap(toTick, moment, last), !Self.goesOn(from: leapt, toTick, now.epoch, moment) {
+            last.leapt = (toTick, now.epoch, moment)
+            note(
+                .tickAhead, date, origin, Double(step),
+                "\(step) tick numbers further within \(Invariants.short(seconds)) s: not believed unless the next body "
+                    + "goes on from there")
+            return false
+        }
         if let a = old.ticksInEpoch, let b = now.ticksInEpoch {
             if b < a {
                 note(.countsBackwards, date, origin, Double(b - a), "\(b) ticks in the epoch after \(a)")
@@ -233,17 +320,30 @@ public struct TimelineBuilder: Sendable {
                 return true
             }
         }
-        // Without an epoch in the bodies the calendar tells a transition.
-        let isBoundary =
-            now.epoch == nil
-            && EpochCalendar.epoch(at: moment)
-                != EpochCalendar.epoch(at: moment.addingTimeInterval(-seconds - Invariants.transitionGrace))
         if excess > 0 {
             note(
                 isBoundary ? .transitionJump : .midEpochJump, date, origin, Double(step),
                 "\(step) tick numbers further within \(Invariants.short(seconds)) s")
         }
         return true
+    }
+
+    /// Whether a tick is ahead of a source's last believed one by more than time and any jump known explain.
+    private func isLeap(_ tick: Int, _ moment: Date, _ last: Last) -> Bool {
+        guard let risen = last.risen else { return false }
+        let epoch = risen.epoch ?? EpochCalendar.epoch(at: moment)
+        let pace = last.pace ?? Era.of(epoch)?.medianTicksPerSecond ?? Self.fastestTicksPerSecond
+        let passed = max(moment.timeIntervalSince(risen.at), 0)
+        return Double(tick - risen.tick) > pace * (Self.leapSeconds + passed)
+    }
+
+    /// Whether a body is the next one after a leap.
+    private static func goesOn(
+        from leapt: (tick: Int, epoch: Int?, at: Date)?, _ tick: Int, _ epoch: Int?, _ moment: Date
+    ) -> Bool {
+        guard let leapt, leapt.epoch == epoch, tick > leapt.tick else { return false }
+        let seconds = max(moment.timeIntervalSince(leapt.at), 0)
+        return Double(tick - leapt.tick) <= Double(jumpTicks) + jumpTicksPerSecond * seconds
     }
 
     private mutating func append(
@@ -294,6 +394,26 @@ public struct TimelineBuilder: Sendable {
                 }
             } else {
                 made[key] = (index, reported)
+            }
+        }
+        // Other bodies say no time of their own, or another: those seen in the same second must be near each other.
+        var seen: [String: Int] = [:]
+        for (index, point) in timeline.points.enumerated() where point.snapshot.failure == nil {
+            guard let tick = point.snapshot.tick else { continue }
+            let second = point.at.timeIntervalSince1970.rounded(.down)
+            let key = "\(point.source)\u{0}\(second)"
+            guard let other = seen[key].map({ timeline.points[$0] }), other.recording != point.recording else {
+                seen[key] = index
+                continue
+            }
+            let (a, b) = (other.snapshot, point.snapshot)
+            guard let its = a.tick, a.epoch == b.epoch else { continue }
+            // Bodies of the same moment were compared above.
+            if let reported = a.reportedAt, reported == b.reportedAt { continue }
+            let isLive = a.reportedAt == nil && b.reportedAt == nil
+            if abs(tick - its) > (isLive ? FactDefinition.staleTicks : Self.archiveTicks) {
+                contradictions.append(
+                    (point, "two recordings saw ticks \(its) and \(tick) at \(Timestamp.text(point.at))"))
             }
         }
         for (point, words) in contradictions { note(.contradiction, point.at, point.origin, nil, words) }

@@ -16,7 +16,7 @@ public struct NodeSample: Sendable, Equatable {
     public var utilization: Double?
     public var cpuSeconds: Double?
     public var residentBytes: Int?
-    /// Requests handed over and not yet answered.
+    /// Requests handed over and not yet answered; at other ranks of a job, batches before their stage.
     public var queueLength: Int?
     /// Of this process.
     public var diskReadBytes, diskWrittenBytes: Int?

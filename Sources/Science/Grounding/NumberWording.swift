@@ -5,8 +5,13 @@ public enum NumberWording {
     /// Each of them passes `GroundingFact.bears` for the fact itself.
     /// - Parameter inChinese: whether scale words are Chinese or English ones; nil takes both.
     public static func spellings(of value: Double, inChinese: Bool? = nil) -> Set<String> {
-        guard value.isFinite else { return [] }
-        let value = abs(value)
+        spellings(of: GroundingFact(name: "", value: value), inChinese: inChinese)
+    }
+
+    /// As above.
+    public static func spellings(of fact: GroundingFact, inChinese: Bool? = nil) -> Set<String> {
+        guard fact.value.isFinite else { return [] }
+        let value = abs(fact.value)
         var texts: Set<String> = []
         let isWhole = value == value.rounded()
         for decimals in 0...(isWhole ? 0 : 12) {
@@ -27,7 +32,6 @@ public enum NumberWording {
                 }
             }
         }
-        let fact = GroundingFact(name: "", value: value)
         return texts.filter { text in
             let numbers = NumberGrounding.numbers(in: text)
             return numbers.count == 1 && fact.bears(numbers[0])

@@ -20,9 +20,11 @@ public struct GroundingFact: Sendable, Equatable {
     public let value: Double
     /// Of a span of time: how many seconds its unit has.
     public let secondsOfUnit: Double?
+    /// Whether it is a prompt's own word ("of the last 10,000 ticks"): to be said as it is, and no measure of anything.
+    public let isWording: Bool
 
-    public init(name: String, value: Double, secondsOfUnit: Double? = nil) {
-        (self.name, self.value, self.secondsOfUnit) = (name, value, secondsOfUnit)
+    public init(name: String, value: Double, secondsOfUnit: Double? = nil, isWording: Bool = false) {
+        (self.name, self.value, self.secondsOfUnit, self.isWording) = (name, value, secondsOfUnit, isWording)
     }
 
     /// Whether the number says this fact, whatever its sign ("fell by 3 %"):
@@ -30,7 +32,10 @@ public struct GroundingFact: Sendable, Equatable {
     /// - with a scale word also cut to the digits said: 592,711 is "59.3萬" and "59.2萬";
     /// - a percentage may say a share (0–1);
     /// - a span of time may be said in another unit: 7,200 s are "2 hours".
+    ///
+    /// A prompt's own word bears out what it says, in full: 10,000 is not "1.00萬".
     public func bears(_ number: StatedNumber) -> Bool {
+        guard !isWording else { return !number.isScaled && number.value == value }
         if bears(number, value) { return true }
         if number.isPercent, abs(value) <= 1, bears(number, value * 100) { return true }
         if let mine = secondsOfUnit, let its = number.secondsOfUnit { return bears(number, value * mine / its) }

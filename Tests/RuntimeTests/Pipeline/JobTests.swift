@@ -122,6 +122,7 @@ import Testing
         let engine = try Engine(checkpoint, tokenizer: nil, options: options)
         let expected = try requests.map { try engine.answer($0) }
         engine.stop()
+        let tokens = expected.reduce(0) { $0 + $1.promptTokens + $1.outputTokens }
 
         let (jobs, _) = jobs(4, stages: 2)
         let answers = Mutex<[String: [Completion]]>([:])
@@ -149,6 +150,8 @@ import Testing
             done.wait()
             job.refreshReports()
             #expect(engine.usage.map(\.stage) == [0, 1] && engine.usage.allSatisfy { $0.batches > 0 })
+            #expect(job.tokens(of: 2) == tokens && job.tokens(of: 3) == tokens)
+            for rank in 1...3 { #expect(job.secondsSinceReport(of: rank).map { $0 < 60 } == true) }
             try job.leave()
             engine.stop()
         }
@@ -157,6 +160,34 @@ import Testing
             let both = answers.withLock { $0[whole.id] ?? [] }
             #expect(both.count == 2)
             for answer in both { #expect(answer.texts == whole.texts && answer.tokens == whole.tokens) }
+        }
+    }
+
+    /// Rank 0 has another pipeline's first rank sign; one that does not in time is named.
+    @Test(arguments: [0.0, 5.0])
+    func signatures(delay: Double) {
+        let (jobs, _) = jobs(2, stages: 1, timeout: delay > 0 ? 3 : 60)
+        let errors = together(jobs) { job in
+            do {
+                job.onStatement { statement in
+                    Thread.sleep(forTimeInterval: delay)
+                    return NodeSignature(publicKey: "key", signature: String(decoding: statement, as: UTF8.self))
+                }
+                try job.agree([("version", "1")])
+                if job.place.rank == 0 {
+                    let signed = try job.remotePipelines()[0].signature(of: Array("text".utf8))
+                    #expect(signed == NodeSignature(publicKey: "key", signature: "text"))
+                } else {
+                    try job.waitForStop()
+                }
+                try job.leave()
+            } catch {
+                throw job.declare(error)
+            }
+        }
+        let late = "rank 1 (stage 1 of pipeline 2): it did not come to signing"
+        for error in errors {
+            #expect((error.map { "\($0)".contains(late) } ?? false) == (delay > 0), "\(errors)")
         }
     }
 

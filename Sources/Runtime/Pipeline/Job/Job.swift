@@ -11,6 +11,7 @@ public final class Job: Sendable {
     let watch: PeerWatch
     let board = JobBoard()
     private let handlers = Mutex<[MessageKind: @Sendable (Parcel, Int) throws -> Void]>([:])
+    private let counted = Mutex(0)
     private let watchdog = DispatchSemaphore(value: 0)
     private let lastResort: @Sendable (JobError) -> Void
 
@@ -45,6 +46,16 @@ public final class Job: Sendable {
             messenger.send(parcel(), kind, to: rank)
         }
     }
+
+    // MARK: Tokens
+
+    /// A pipeline whose first rank this is has answered.
+    func count(_ completion: Completion) {
+        counted.withLock { $0 += completion.promptTokens + completion.outputTokens }
+    }
+
+    /// Tokens read and written for what has been counted.
+    var countedTokens: Int { counted.withLock { $0 } }
 
     // MARK: Failure
 
@@ -178,6 +189,7 @@ extension Job: MessageHandler {
             case .facts: board.facts(try parcel.decode(), from: rank)
             case .go: try go(parcel)
             case .report: board.report(try parcel.decode(), from: rank)
+            case .signature: board.signed(try parcel.decode(), by: rank)
             default:
                 guard let handler = handlers.withLock({ $0[kind] }) else {
                     throw ParcelReader.Malformed(what: "nobody here takes it")

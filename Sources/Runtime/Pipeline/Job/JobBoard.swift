@@ -14,6 +14,8 @@ final class JobBoard: @unchecked Sendable {
     private var going = 0
     private var reports: [Int: NodeReport] = [:]
     private var reportCounts: [Int: Int] = [:]
+    private var reportTimes: [Int: Double] = [:]
+    private var signatures: [Int: NodeSignature] = [:]
 
     private func locked<Result>(_ body: () -> Result) -> Result {
         condition.lock()
@@ -93,6 +95,7 @@ final class JobBoard: @unchecked Sendable {
         changed {
             reports[rank] = theirs
             reportCounts[rank, default: 0] += 1
+            reportTimes[rank] = monotonicSeconds()
         }
     }
 
@@ -101,8 +104,21 @@ final class JobBoard: @unchecked Sendable {
 
     var reportTally: [Int: Int] { locked { reportCounts } }
 
+    /// When a rank's last one came, by this process' clock.
+    func reportTime(of rank: Int) -> Double? { locked { reportTimes[rank] } }
+
     func waitForReports(beyond tally: [Int: Int], from ranks: Range<Int>, until end: Double) {
         wait(until: end) { ranks.allSatisfy { (reportCounts[$0] ?? 0) > (tally[$0] ?? 0) } }
+    }
+
+    // MARK: Signatures
+
+    func signed(_ theirs: NodeSignature, by rank: Int) { changed { signatures[rank] = theirs } }
+
+    /// Takes a rank's signature, where it comes by `end`.
+    func signature(by rank: Int, until end: Double) -> NodeSignature? {
+        wait(until: end) { signatures[rank] != nil }
+        return locked { signatures.removeValue(forKey: rank) }
     }
 
     // MARK: Ends

@@ -67,7 +67,8 @@ public struct JobError: WordedError {
                 advice: "launch it with: mpirun -np \(stages) …"))
     }
 
-    static func tooManyPipelines(ranks: Int, stages: Int) -> JobError {
+    /// More ranks than one prompt can keep busy.
+    public static func tooManyPipelines(ranks: Int, stages: Int) -> JobError {
         JobError(
             Wording(
                 "mpirun", "a single prompt takes one pipeline", expected: "\(stages) ranks", got: "\(ranks)",

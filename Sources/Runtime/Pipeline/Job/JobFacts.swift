@@ -14,7 +14,7 @@ struct JobFacts: Sendable, Codable {
 
 extension Job {
     /// Bump it when messages change: ranks of different builds find each other out.
-    static let protocolVersion = 1
+    static let protocolVersion = 2
     /// Seconds that a rank may take to load its share. It shows signs of life meanwhile.
     static let loadingTimeout = 900.0
 
@@ -24,7 +24,7 @@ extension Job {
         let system = [
             ("message protocol", "\(Self.protocolVersion)"),
             ("byte order", 1.littleEndian == 1 ? "little end first" : "big end first"),
-            ("--stages", "\(place.stages)"),
+            ("--stages", "\(place.stages)"), ("--peer-timeout", "\(peerTimeout) s"),
         ]
         let all = system + facts
         try exchange(1, all, "the comparison of versions, models and flags") { _ in all }

@@ -15,7 +15,8 @@ public struct JobWork: Sendable {
     /// Everything that must be alike for pages, positions and hidden states to mean the same everywhere.
     fileprivate func facts() throws -> [(name: String, value: String)] {
         [
-            ("version", Toolkit.version), ("model", try checkpoint.outlineDigest()), ("--wire", format.rawValue),
+            ("version", Toolkit.version), ("program (SHA-256)", try RunningProgram.digest()),
+            ("model", try checkpoint.outlineDigest()), ("--wire", format.rawValue),
             ("--compute", options.precision.rawValue), ("--kv-cache", options.cachePrecision.rawValue),
             ("--cache-memory", "\(options.cacheBytes >> 20)"), ("--batch", "\(options.concurrency)"),
             ("--context", options.context.map(String.init) ?? "the model's"), ("--draft", "\(options.draftTokens)"),

@@ -24,6 +24,10 @@ package enum MessageKind: UInt8, Sendable, CaseIterable {
     case bye
     /// What ended the job.
     case failure
+    /// Rank 0 asks for a signature under this.
+    case statement
+    /// The signature.
+    case signature
 }
 
 /// Carries messages between a job's processes: whole, and in order for each pair. Nothing here waits for another process.

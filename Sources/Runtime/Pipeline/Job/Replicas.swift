@@ -40,12 +40,38 @@ public final class RemotePipeline: Answering {
         job.messenger.send(try Parcel(encoding: NumberedRequest(number: number, request: request)), .request, to: head)
     }
 
+    /// Has the pipeline's first rank sign, with its own key.
+    /// - Throws: `JobError`, also where nothing comes within the peer timeout.
+    public func signature(of statement: [UInt8]) throws -> NodeSignature {
+        try job.signature(of: statement, by: head)
+    }
+
     fileprivate func completed(_ answer: NumberedCompletion) throws {
         guard let completion = state.withLock({ $0.away.removeValue(forKey: answer.number) }) else {
             throw ParcelReader.Malformed(what: "request \(answer.number) was not asked or is answered already")
         }
         if let whole = answer.completion { return completion(.success(whole)) }
         completion(.failure(answer.error ?? RelayedError(wording: Wording("pipeline", "no answer and no error"))))
+    }
+}
+
+/// Rank 0's own pipeline: its tokens are counted as other pipelines' are by their first ranks.
+public final class OwnPipeline: Answering {
+    private let job: Job
+    private let engine: Engine
+
+    public init(_ job: Job, _ engine: Engine) {
+        self.job = job
+        self.engine = engine
+    }
+
+    public func submit(
+        _ request: Request, completion: @escaping @Sendable (Result<Completion, any Error>) -> Void
+    ) throws {
+        try engine.submit(request) { [job] result in
+            if case .success(let whole) = result { job.count(whole) }
+            completion(result)
+        }
     }
 }
 
@@ -97,7 +123,10 @@ extension Job {
             guard let self else { return }
             var answer = NumberedCompletion(number: asked.number)
             switch result {
-            case .success(let completion): answer.completion = completion
+            case .success(let completion):
+                // Before it is told, so that who knows of the answer finds it counted.
+                count(completion)
+                answer.completion = completion
             case .failure(let error):
                 // The job's own end is told by other means.
                 if error is JobError { return }

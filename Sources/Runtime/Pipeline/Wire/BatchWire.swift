@@ -5,7 +5,8 @@ public enum WireFormat: String, Sendable, CaseIterable, Codable {
     /// Rounded: half the bytes, and answers that depend on where the model is cut.
     case fp16
 
-    var bytes: Int { self == .fp16 ? 2 : 4 }
+    /// Of a number.
+    package var bytes: Int { self == .fp16 ? 2 : 4 }
 }
 
 /// A batch on its way down: segments with the pages that they reach into, questions, hidden states. Tokens stay behind.

@@ -1,0 +1,24 @@
+import Crypto
+import Foundation
+
+/// The program that this process runs. Builds of one version can differ in what they compute.
+enum RunningProgram {
+    /// SHA-256, in lower-case hexadecimal, of its file. Read once.
+    static func digest() throws(CheckpointError) -> String { try outcome.get() }
+
+    private static let outcome: Result<String, CheckpointError> = {
+        do throws(CheckpointError) {
+            let file = try MappedFile(url: URL(fileURLWithPath: "/proc/self/exe"))
+            var hash = SHA256()
+            // Piece by piece, so that the whole file never counts as this process' memory.
+            for begin in stride(from: 0, to: file.count, by: 8 << 20) {
+                let piece = begin..<min(begin + 8 << 20, file.count)
+                file.withBytes(piece) { hash.update(bufferPointer: $0) }
+                file.release(piece)
+            }
+            return .success(hash.finalize().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined())
+        } catch {
+            return .failure(error)
+        }
+    }()
+}
