@@ -13,7 +13,7 @@ BIN     := .build/release
 TRAITS  ?= --traits MPI
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plain model quantize infer bench demo test test-arm64 parity interop openai engine peers quantization-report shape-model synthetic train train-env lint format clean
+.PHONY: help setup build plain model quantize infer bench demo test test-arm64 parity interop openai engine pipeline peers quantization-report shape-model synthetic train train-env lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,9 +38,10 @@ quantize: build $(FETCHED) ## Quantize MODEL to BITS (8 or 4), GROUP columns a s
 		$(BIN)/qquant quantize $(MODEL) --output $(OUTPUT) --bits $(BITS) --group-size $(GROUP) \
 			--method $(METHOD) $(addprefix --calibration ,$(CALIBRATION))
 
-infer: quantize ## Answer the recorded snapshots over STAGES stages
-	$(BIN)/qinfer run $(OUTPUT) --snapshots Datasets/recorded/*.jsonl --stages $(STAGES) --output $(RUN)/answers --force
-	@head -n 2 $(RUN)/answers/results.jsonl
+infer: quantize ## Answer the recorded snapshots and a sample of the synthetic set, in both languages, over STAGES stages
+	$(BIN)/qinfer run $(OUTPUT) --snapshots Datasets/recorded/*.jsonl Datasets/synthetic-sample/requests.test.jsonl \
+		--stages $(STAGES) --output $(RUN)/answers --force
+	@python3 scripts/show-answers.py $(RUN)/answers/results.jsonl
 
 bench: quantize ## Measure the quantized model against Datasets/kpi.yaml on the labelled requests of the test split, and report
 	$(BIN)/qbench run $(OUTPUT) --reference $(MODEL) $(addprefix --also ,$(ALSO)) --dataset Datasets/labelled \
@@ -89,7 +90,7 @@ TINY := models/qubic-tiny
 train-env: setup ## Make the Python environment of the training
 	@scripts/python-env.sh --without-llama-cpp .cache/train torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 safetensors numpy
 
-train: build train-env ## Train the small model of the network on the synthetic train split (STEPS=3200; goes on where it stopped)
+train: build train-env ## Train the small model of the network on the synthetic train split (STEPS=2850; goes on where it stopped)
 	@[ -f $(TRAINING)/set/requests.train.jsonl ] || $(BIN)/qinfer synthesize Datasets/recorded/epochs_104_231.jsonl \
 		--output $(TRAINING)/set --train-requests 30000 --force
 	@mkdir -p $(TINY)/prompts && cp Datasets/training/prompts/*.prompt $(TINY)/prompts/
@@ -97,10 +98,13 @@ train: build train-env ## Train the small model of the network on the synthetic 
 	@[ -f $(TINY)/tokenizer.json ] || $(TRAINING_PYTHON) Datasets/training/train_tokenizer.py $(TINY) \
 		$(TRAINING)/train.rendered.jsonl $(TRAINING)/set/requests.train.labels.jsonl
 	$(TRAINING_PYTHON) Datasets/training/train.py $(TINY) $(TRAINING)/train.rendered.jsonl \
-		$(TRAINING)/set/requests.train.labels.jsonl --work $(TRAINING)/run --steps $(or $(STEPS),3200)
+		$(TRAINING)/set/requests.train.labels.jsonl --work $(TRAINING)/run --steps $(or $(STEPS),2850)
 
 engine: quantize ## Measure prefill and decode of the quantized model
 	$(BIN)/qbench engine $(OUTPUT) --html Reports/engine.html
+
+pipeline: quantize ## Measure stages, transports and equal shares of a CPU (needs root) over REQUESTS requests into Reports/pipeline.md
+	python3 scripts/pipeline/figures.py $(BIN)/qinfer $(OUTPUT) Datasets/labelled/requests.test.jsonl.gz --requests $(or $(REQUESTS),600)
 
 PEERS_PYTHON := .cache/peers/bin/python
 peers: model ## Measure ours beside llama.cpp and OpenVINO, into Reports/peers.md (PEERS="MODEL…")

@@ -6,6 +6,7 @@ import json
 import random
 import re
 
+from make_prompts import LINES
 from wording import ASKED, KINDS, OUT, Lines, write
 
 TEMPLATE = (
@@ -55,7 +56,7 @@ def _strange(text: str, language: str, rand: random.Random):
         return None
     place, key = rand.choice(places)
     value = {
-        "epoch": lambda: str(rand.choice([rand.randint(0, 99), rand.randint(321, 99_999)])),
+        "epoch": lambda: f"{rand.choice([rand.randint(0, 99), rand.randint(321, 99_999)]):,}",
         "price": lambda: rand.choice(["0.000000000", f"{rand.uniform(0.0006, 90):.9f}", f"{-rand.uniform(0.001, 9):.9f}"]),
         "pace": lambda: f"{rand.uniform(25, 900):.2f}", "mean": lambda: f"{rand.uniform(8, 900):.2f}",
         "last": lambda: str(rand.randint(65_535, 9_000_000)),
@@ -99,6 +100,29 @@ def _failed(text: str, language: str, rand: random.Random) -> str:
     return "\n".join(lines)
 
 
+def _filled(key: str, language: str, *values: str) -> str:
+    parts = re.split(r"\{\{.*?\}\}", LINES[key][language == "zh"])
+    return "".join(part + value for part, value in zip(parts, (*values, "")))
+
+
+def _sparse(text: str, language: str, rand: random.Random) -> str:
+    """What a single body shows of a network that is well: the summary of an epoch, or one live poll."""
+    chinese = language == "zh"
+    head, *lines = text.split("\n")
+    kept = {key: line for line in lines for key in Lines(line, language)}
+    if rand.random() < 0.5:
+        out = [kept.get(key) for key in ("epoch", "tick")] + [kept.get(key) for key in ("quality", "price") if rand.random() < 0.3]
+        out += [_filled("mean", language, f"{rand.uniform(0.9, 6.5):.2f}", "可" if chinese else "ok")]
+        out += [_filled("start", language, rand.choice(["cutover", "seamless"]))]
+        if rand.random() < 0.4:
+            out += [_filled("week", language, f"{rand.uniform(-7.9, 7.9):+.1f}", "平靜" if chinese else "quiet")]
+    else:
+        out = [kept.get(key) for key in ("epoch", "tick", "began", "last", "jump", "behind", "bad", "health")]
+        if rand.random() < 0.5:
+            out += [_filled("verdict", language, '"健康"')]
+    return "\n".join([head, *filter(None, out)])
+
+
 ALWAYS = {"question", "news", "failed", "message"}
 EVIDENCE = {key for key, _ in KINDS["en"].values()}
 # What a label rests on where nothing is wrong.
@@ -114,15 +138,17 @@ def example(row: dict, truth: dict, rand: random.Random, augment: bool, missing:
     labels = dict(truth["labels"])
     known = {**labels, "kind": truth["kind"], "severity": truth["severity"]}
     options = {part["choose"]: part["options"] for part in row["answer"] if "choose" in part}
-    if augment:
+    if augment and task == "analysis" and truth["kind"] == "none" and rand.random() < 0.3:
+        user, missing = _sparse(user, language, rand), 0.0
+    elif augment:
         chance = rand.random()
-        if chance < 0.04 and (strange := _strange(user, language, rand)):
+        if chance < 0.10 and (strange := _strange(user, language, rand)):
             user, missing = strange, 0.0
             for name, choices in options.items():
                 known[name] = labels[name] = rand.choice(choices)["value"]
             if task == "anomaly" and known["kind"] == "none":
                 known["severity"] = labels["severity"] = "none"
-        elif chance < 0.055 and task != "ask":
+        elif chance < 0.115 and task != "ask":
             user, missing = _failed(user, language, rand), 0.0
             # Of the network nothing is known: no incident is seen, and what else is said is a guess.
             for name, choices in options.items():
@@ -130,14 +156,14 @@ def example(row: dict, truth: dict, rand: random.Random, augment: bool, missing:
             if task == "analysis":
                 labels["sentiment"] = "negative"
             known = {**labels, "kind": "none", "severity": "none"}
-        elif chance < 0.10 and truth["kind"] == "none":
+        elif chance < 0.16 and truth["kind"] == "none":
             user = _thinned(user, language, rand, 1, ALWAYS | SNAPSHOT)
-        elif chance < 0.25 and truth["kind"] == "none":
+        elif chance < 0.31 and truth["kind"] == "none":
             user = _thinned(user, language, rand, 0.12, ALWAYS)
     if missing > 0:
         needed = ALWAYS | GROUNDS.get(task, set()) | {ASKED["en"][name][0] for name in labels.get("asked", ())}
         user = _thinned(user, language, rand, missing, needed | (EVIDENCE if truth["kind"] != "none" else set()))
-    if augment and task == "oracle" and rand.random() < 0.12:
+    if augment and task == "oracle" and rand.random() < 0.4:
         user = _smuggle(user, language, rand, options)
     messages[-1]["content"] = user
     text = write(task, language, Lines(user, language), known, rand)

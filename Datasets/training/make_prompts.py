@@ -36,6 +36,9 @@ LINES = {
     "usual": (
         "Empty ticks as usual: {{emptyTickUsualPercent|1}} %, {{emptyTickUsualPercent|few<5<some<12<many}}",
         "平常空 tick：{{emptyTickUsualPercent|1}} %，{{emptyTickUsualPercent|少<5<一些<12<多}}"),
+    "excess": (
+        "Empty ticks above usual: {{emptyTickExcessPercent|+1}} points, {{emptyTickExcessPercent|no<2<hardly<4.5<more<10<far more}}",
+        "空 tick 多於平常：{{emptyTickExcessPercent|+1}} 點，{{emptyTickExcessPercent|否<2<幾乎不<4.5<較多<10<多很多}}"),
     "jump": (
         "Skipped ticks: {{recentJumpSeconds|0}} s worth, {{recentJumpSeconds|none<60<some<420<a jump<1200<a big jump<7200<a huge jump}}",
         "跳過的 tick：相當 {{recentJumpSeconds|0}} 秒，{{recentJumpSeconds|無<60<一些<420<跳號<1200<大跳號<7200<巨大跳號}}"),
@@ -85,7 +88,7 @@ LINES = {
     "news": ("News: {{newsList}}", "新聞：{{newsList}}"),
     "question": ("Question: {{question}}", "問題：{{question}}"),
 }
-EVIDENCE = ["began", "last", "pace", "ratio", "empty", "usual", "jump", "behind", "bad", "swing"]
+EVIDENCE = ["began", "last", "pace", "ratio", "empty", "excess", "jump", "behind", "bad", "swing"]
 STATE = ["quality", "price", "addresses", "health"]
 TASKS = {
     "analysis": ["failed", "message", "epoch", "tick", *EVIDENCE, *STATE, "verdict", "mean", "start", "week"],
@@ -117,7 +120,7 @@ TEXT_TOKENS = {"en": 72, "zh": 80}
 
 def text(task: str, language: str) -> str:
     chinese = language == "zh"
-    out = [f"# {NAMES[task][chinese]}", f"prompt: {task}", f"language: {language}", "version: 1"]
+    out = [f"# {NAMES[task][chinese]}", f"prompt: {task}", f"language: {language}", "version: 2"]
     answer = ""
     for name, values, zh, en in CHOICES[task]:
         labels = zh if chinese else en

@@ -4,7 +4,7 @@
     train.py MODEL_FOLDER RENDERED LABELS --work FOLDER [--steps 5000] [--threads 2] [--seed 1]
 
 Qwen2 architecture; Muon for the layers' matrices, AdamW for the embedding, biases and norms; one cycle of the learning rate.
-The loss is taken on answers alone. Each pass over the requests words them anew, and prompts grow: at first most of the lines
+The loss is taken on answers alone, of which labels weigh more than words. Each pass over the requests words them anew, and prompts grow: at first most of the lines
 that the answer does not need are left out, so that where to look is learned on short prompts. Every 50th request is held
 back, and judged on the way. `work` holds the checkpoint (every 5 minutes), loss.csv and held-back.csv. At the end the
 weights are written to MODEL_FOLDER in bf16.
@@ -24,7 +24,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from dataset import example, read
 
 CONFIGURATION = dict(
-    hidden_size=128, num_hidden_layers=12, num_attention_heads=4, num_key_value_heads=2, intermediate_size=384,
+    hidden_size=128, num_hidden_layers=12, num_attention_heads=4, num_key_value_heads=2, intermediate_size=512,
     max_position_embeddings=1024, rope_theta=10_000.0, rms_norm_eps=1e-6, tie_word_embeddings=True, use_sliding_window=False,
     bos_token_id=None, eos_token_id=2, pad_token_id=0)
 TOKENS_PER_STEP = 4096
@@ -32,16 +32,20 @@ PEAK = 4e-3
 WARM_UP = 100
 GROWN = 0.5
 """The share of the training after which prompts are whole."""
+LABEL_WEIGHT = 3.0
+"""What a label's token weighs in the loss, where a word of the text weighs one: words may be chosen, labels are right or wrong."""
 
 
 def batches(rows, tokenizer, rand, progress):
-    """Padded batches of nearly equal lengths, for ever: (tokens, targets), targets −100 where nothing is learned."""
+    """Padded batches of nearly equal lengths, for ever: (tokens, targets, weights), targets −100 where nothing is learned."""
     while True:
         order = list(range(len(rows)))
         rand.shuffle(order)
         for start in range(0, len(order), 384):
             missing = 0.85 * max(0.0, 1 - progress() / GROWN)
-            drawn = [encoded(example(*rows[index], rand, augment=True, missing=missing), tokenizer) for index in order[start:start + 384]]
+            drawn = [
+                encoded(rows[index], example(*rows[index], rand, augment=True, missing=missing), tokenizer)
+                for index in order[start:start + 384]]
             drawn.sort(key=lambda pair: len(pair[0]))
             groups, group = [], []
             for pair in drawn:
@@ -54,19 +58,24 @@ def batches(rows, tokenizer, rand, progress):
             yield from map(padded, groups)
 
 
-def encoded(pair, tokenizer):
+def encoded(row, pair, tokenizer):
+    """(tokens, how many of them are the prompt's, how many after those are labels)."""
     prompt, answer = (tokenizer.encode(text).ids for text in pair)
-    return prompt + answer, len(prompt)
+    labels = pair[1].rsplit("\n", 1)[0] if row[0]["task"] != "ask" else ""
+    return prompt + answer, len(prompt), len(tokenizer.encode(labels).ids)
 
 
 def padded(group):
-    length = max(len(tokens) for tokens, _ in group)
+    """(tokens, targets, weights), of shape [requests, longest]."""
+    length = max(len(tokens) for tokens, _, _ in group)
     tokens = torch.zeros(len(group), length, dtype=torch.long)
     targets = torch.full((len(group), length), -100)
-    for place, (ids, given) in enumerate(group):
+    weights = torch.ones(len(group), length)
+    for place, (ids, given, labels) in enumerate(group):
         tokens[place, :len(ids)] = torch.tensor(ids)
         targets[place, given:len(ids)] = torch.tensor(ids[given:])
-    return tokens, targets
+        weights[place, given:given + labels] = LABEL_WEIGHT
+    return tokens, targets, weights
 
 
 def scores(model, tokens, targets):
@@ -85,7 +94,8 @@ def judged(model, held, tokenizer):
     loss, right, count, whole = 0.0, 0, 0, 0
     for start in range(0, len(held), 24):
         group = held[start:start + 24]
-        logits, wanted, learned = scores(model, *padded([(ids, given) for ids, given, _ in group]))
+        tokens, targets, _ = padded(group)
+        logits, wanted, learned = scores(model, tokens, targets)
         loss += torch.nn.functional.cross_entropy(logits, wanted, reduction="sum").item()
         hits = torch.zeros_like(learned)
         hits[learned] = logits.argmax(-1) == wanted
@@ -156,9 +166,7 @@ def main():
     rows = list(read(given.rendered, given.labels))
     held = []
     for row in rows[::50]:
-        prompt, answer = example(*row, random.Random(0), augment=False)
-        labels = answer.rsplit("\n", 1)[0] if row[0]["task"] != "ask" else ""
-        held.append((*encoded((prompt, answer), tokenizer), len(tokenizer.encode(labels).ids)))
+        held.append(encoded(row, example(*row, random.Random(0), augment=False), tokenizer))
     rows = [row for place, row in enumerate(rows) if place % 50]
     config = Qwen2Config(vocab_size=tokenizer.get_vocab_size(), **CONFIGURATION)
     config._attn_implementation = "sdpa"
@@ -189,9 +197,10 @@ def main():
             for optimizer in optimizing:
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-            tokens, targets = next(source)
-            logits, wanted, _ = scores(model, tokens, targets)
-            loss = torch.nn.functional.cross_entropy(logits, wanted)
+            tokens, targets, weights = next(source)
+            logits, wanted, learned = scores(model, tokens, targets)
+            weights = weights[:, 1:][learned]
+            loss = (torch.nn.functional.cross_entropy(logits, wanted, reduction="none") * weights).sum() / weights.sum()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizing:

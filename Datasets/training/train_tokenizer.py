@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""A byte-level BPE over the training texts: digits alone, so that a number is copied digit by digit.
+"""A byte-level BPE over the training texts: digits alone; a prompt line's name, the word for a number's range and a slot may
+each be one token though they are several words, which makes prompts a third shorter. All else is cut into words, so that news
+and questions in other words than the training's still are words.
 
     train_tokenizer.py FOLDER RENDERED LABELS [--vocabulary 5120]
 """
@@ -8,11 +10,14 @@ import json
 import pathlib
 import random
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from dataset import TEMPLATE, example, read
 from make_prompts import CHOICES
 
+# What is cut out whole: a slot, the name of a line, what ends it (unit and word); else words and digits.
+WHOLE = [r" ?\[[^\[\]\n]+\]", r"(?<=\n)[\p{L}\p{N}' %]+[:：]", r"(?:(?<=\p{N})(?: [\p{L}%]+){1,2})?[,，][\p{L} ]*\p{L}(?![^\n])"]
+WORDS = [r"'(?:[sdmt]|ll|ve|re)", r" ?\p{L}+", r" ?\p{N}", r"[,，]", r" ?[^\s\p{L}\p{N},，]+", r"\s+(?!\S)", r"\s+"]
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
@@ -36,7 +41,8 @@ def main():
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+        pre_tokenizers.Split(Regex("|".join(WHOLE + WORDS)), behavior="isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(texts(), trainers.BpeTrainer(
         vocab_size=given.vocabulary, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))

@@ -210,13 +210,13 @@ UNKNOWN = {"en": ["That was not recorded.", "The recording does not say."], "zh"
 
 def _values(lines: Lines, language: str) -> dict:
     """What stands for each {…}: slots, which name a line of the prompt in brackets and are filled with its value by whoever asked,
-    so that no number is ever spelt by a model; bands are words, and said."""
+    so that no number is ever spelt by a model, nor a word for a number's range: the line's last slot."""
     values = {}
     for key, groups in lines.items():
         label = re.split("[:：]", LINES[key][language == "zh"])[0]
         values[key] = f"[{label}]"
         values[key + "_2"] = f"[{label} 2]"
-        values[key + "_band"] = groups[-1]
+        values[key + "_band"] = f"[{label} {len(groups)}]"
     return values
 
 

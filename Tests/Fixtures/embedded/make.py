@@ -3,7 +3,8 @@
 
     make.py QINFER      writes goldens.json beside this file; needs torch and transformers
 
-The prompts are what `qinfer render` prints for the first labelled requests of the synthetic sample.
+The prompts are what `qinfer render` prints for the first labelled requests of the synthetic sample. PreTrainedTokenizerFast reads
+tokenizer.json as it is; AutoTokenizer of transformers 5 puts Qwen2's own cutting in the place of what the file says.
 """
 import json
 import pathlib
@@ -11,7 +12,7 @@ import subprocess
 import sys
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 MODEL = ROOT / "Datasets/models/qubic-tiny"
@@ -22,7 +23,7 @@ def main():
     rendered = subprocess.run(
         [sys.argv[1], "render", "--prompts", MODEL / "prompts", "--snapshots", ROOT / "Datasets/synthetic-sample/requests.test.jsonl"],
         capture_output=True, check=True, text=True).stdout
-    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(MODEL)
     model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
     goldens = []
     for row in map(json.loads, rendered.splitlines()[:10]):
