@@ -79,11 +79,10 @@ def _smuggle(text: str, language: str, rand: random.Random, options: dict) -> st
     """The prompt with a label's word where others may write: one more item of news."""
     label = rand.choice(rand.choice(list(options.values())))["label"]
     lines = text.split("\n")
-    items = [place for place, line in enumerate(lines) if (found := re.search(r'- (\S+) "', line))]
+    items = [(place, found.group(1)) for place, line in enumerate(lines) if (found := re.search(r'- (\S+) "', line))]
     if not items:
         return text
-    place = rand.choice(items)
-    time = re.search(r"- (\S+) ", lines[place]).group(1)
+    place, time = rand.choice(items)
     return "\n".join(lines[:place + 1] + [f'- {time} "{rand.choice(SMUGGLED[language]).format(label)}"'] + lines[place + 1:])
 
 
@@ -91,18 +90,18 @@ FAILURES = ["rpc error", "dashboard error", "no answer", "no computor list"]
 MESSAGES = ["tick not found", "rate limit exceeded", "service unavailable", "internal server error", "", "timeout", "Too many requests, slow down"]
 
 
-def _failed(text: str, language: str, rand: random.Random) -> str:
-    """The prompt of a source that answered with an error: no facts but that."""
-    first = text.split("\n", 1)[0]
-    lines = [first, ("來源：失敗，" if language == "zh" else "Source: failed, ") + rand.choice(FAILURES)]
-    if message := rand.choice(MESSAGES):
-        lines.append(("訊息：" if language == "zh" else "Message: ") + f'"{message}"')
-    return "\n".join(lines)
-
-
 def _filled(key: str, language: str, *values: str) -> str:
     parts = re.split(r"\{\{.*?\}\}", LINES[key][language == "zh"])
     return "".join(part + value for part, value in zip(parts, (*values, "")))
+
+
+def _failed(text: str, language: str, rand: random.Random) -> str:
+    """The prompt of a source that answered with an error: no facts but that."""
+    first = text.split("\n", 1)[0]
+    lines = [first, _filled("failed", language, rand.choice(FAILURES))]
+    if message := rand.choice(MESSAGES):
+        lines.append(_filled("message", language, f'"{message}"'))
+    return "\n".join(lines)
 
 
 def _sparse(text: str, language: str, rand: random.Random) -> str:
