@@ -13,7 +13,7 @@ BIN     := .build/release
 TRAITS  ?= --traits MPI
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plain model quantize infer bench demo test test-arm64 parity interop openai engine pipeline peers quantization-report shape-model synthetic train train-env lint format clean
+.PHONY: help setup build plain model quantize infer bench demo test test-arm64 parity interop openai engine pipeline records peers quantization-report shape-model synthetic train train-env lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ engine: quantize ## Measure prefill and decode of the quantized model
 
 pipeline: quantize ## Measure stages, transports and equal shares of a CPU (needs root) over REQUESTS requests into Reports/pipeline.md
 	python3 scripts/pipeline/figures.py $(BIN)/qinfer $(OUTPUT) Datasets/labelled/requests.test.jsonl.gz --requests $(or $(REQUESTS),600)
+
+records: build ## Measure how fast recordings are read: a million polls, and a HAR of 500 MB
+	python3 scripts/records/throughput.py --qinfer $(BIN)/qinfer
 
 PEERS_PYTHON := .cache/peers/bin/python
 peers: model ## Measure ours beside llama.cpp and OpenVINO, into Reports/peers.md (PEERS="MODEL…")

@@ -16,7 +16,8 @@ public struct Dataset: Sendable {
         }
         guard !names.isEmpty else { throw BenchmarkError.noRecordings(folder: folder) }
         labels = try TaskLabels(folder: folder)
-        let reader = try RequestReader(paths: names.sorted().map { folder + "/" + $0 }, computesFacts: true)
+        let reader = try RequestReader(
+            paths: names.sorted().map { folder + "/" + $0 }, computesFacts: true, digestsInput: false)
         var requests: [AnalysisRequest] = []
         var rejected: [RejectedRecord] = []
         while requests.count < limit ?? .max, let item = try reader.next() {

@@ -23,7 +23,7 @@ public struct ModelCalibrator: Sendable {
         _ requests: URL, limit: Int? = nil, progress: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws -> (TemperatureFit, JSONValue) {
         let labels = try TemperatureFit.labels(of: requests)
-        let reader = try RequestReader(paths: [requests.path], computesFacts: true)
+        let reader = try RequestReader(paths: [requests.path], computesFacts: true, digestsInput: false)
         let checkpoint = try Checkpoint(directory: model)
         let digest = try checkpoint.digest()
         let library = try PromptLibrary(directory: prompts)

@@ -11,7 +11,7 @@ extension TraceLevel: ExpressibleByArgument {
 }
 
 /// The flags of every command that runs a model.
-public struct EngineFlags: ParsableArguments {
+public struct EngineFlags: ParsableArguments, Sendable {
     @Option(help: "Pipeline stages that the layers are divided over.")
     public var stages = 3
 

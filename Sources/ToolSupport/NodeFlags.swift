@@ -28,7 +28,7 @@ public struct Quantity: ExpressibleByArgument, Sendable {
 }
 
 /// The machines that stages are placed on.
-public struct NodeFlags: ParsableArguments {
+public struct NodeFlags: ParsableArguments, Sendable {
     @Option(
         help: ArgumentHelp(
             "How fast each stage's node is compared with the others, one value a stage. (default: all alike)",

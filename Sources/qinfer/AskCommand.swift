@@ -51,7 +51,7 @@ struct AskCommand: AsyncParsableCommand {
     func run() async throws {
         let rejected = try await reportingErrorsAsync {
             let question = try Question(question)
-            let reader = try RequestReader(paths: snapshots)
+            let reader = try RequestReader(paths: snapshots, digestsInput: false)
             let facts = try Facts.of(reader)
             let answer = try await answer(question, facts, reader.paths)
             print(json ? String(decoding: answer.json.serialized(), as: UTF8.self) : answer.answer)

@@ -49,7 +49,7 @@ struct Inspect: ParsableCommand {
 
     private func inspectRecordings() throws {
         let rejected = try reportingErrors {
-            let reader = try RequestReader(paths: files)
+            let reader = try RequestReader(paths: files, digestsInput: false)
             var builder = TimelineBuilder()
             let progress = Progress("kB", total: reader.bytesInAll > 0 ? reader.bytesInAll / 1000 : nil)
             while let item = try reader.next() {

@@ -35,7 +35,7 @@ struct Render: ParsableCommand {
     func run() throws {
         let rejected = try reportingErrors {
             let renderer = PromptRenderer(library: try PromptLibrary(directory: URL(fileURLWithPath: prompts)))
-            let reader = try RequestReader(paths: snapshots, computesFacts: true)
+            let reader = try RequestReader(paths: snapshots, computesFacts: true, digestsInput: false)
             while let item = try reader.next() {
                 switch item {
                 case .rejected(let record): note("\(record.file):\(record.line): \(record.reason)")

@@ -77,7 +77,9 @@ struct Run: ParsableCommand {
             """)
     var taskClass: TaskClass?
 
-    @Option(help: ArgumentHelp("Have so many replicas answer, and vote: 3 or more.", valueName: "count"))
+    @Option(
+        help: ArgumentHelp(
+            "Have so many replicas answer, and vote: 3 or more; with mpi a pipeline each.", valueName: "count"))
     var consensus: Int?
 
     @Option(
@@ -98,6 +100,7 @@ struct Run: ParsableCommand {
     @Flag(help: "Replace an earlier run.")
     var force = false
 
+    @OptionGroup var horizonFlags: HorizonFlags
     @OptionGroup var jobFlags: JobFlags
     @OptionGroup var engine: EngineFlags
 
@@ -116,9 +119,12 @@ struct Run: ParsableCommand {
             throw ValidationError("--consensus-threshold: expected 0 to 1, got \(consensusThreshold)")
         }
         if news != nil && task != .oracle { throw ValidationError("--news needs --task oracle") }
+        if !horizonFlags.horizon.isEmpty && task != .prediction {
+            throw ValidationError("--horizon needs --task prediction")
+        }
         guard taskClass == nil || deadlines == .on else { throw ValidationError("--task-class needs --deadlines on") }
-        if jobFlags.transport == .mpi, count != nil || trace != nil {
-            throw ValidationError("--transport mpi takes neither --trace nor a vote: use threads")
+        if jobFlags.transport == .mpi, !consensusModels.isEmpty || trace != nil {
+            throw ValidationError("--transport mpi takes neither --trace nor --consensus-models: use threads")
         }
         if count != nil && trace != nil { throw ValidationError("--trace takes one run, not several replicas") }
         if resume && force { throw ValidationError("give either --resume or --force") }
@@ -145,7 +151,7 @@ struct Run: ParsableCommand {
             return try reportingErrors { try replicas.isEmpty ? answerOnce() : answerByConsensus() }
         }
         let counts = try answerInJob(model: model!, output: URL(fileURLWithPath: output))
-        if let counts { tell(counts) }
+        if let counts, consensus == nil { tell(counts) }
         return counts
     }
 

@@ -26,6 +26,10 @@ extension Run {
     /// This rank's part: rank 0 reads, hands out and writes; the others compute. Counts are rank 0's.
     func answerInJob(model: String, output: URL) throws -> RunOutput.Counts? {
         try inJob(jobFlags, stages: engine.stages) { job in
+            if let consensus, consensus != job.place.replicas {
+                throw EngineError.invalidOption(
+                    name: "--consensus", expected: "\(job.place.replicas), the job's pipelines", got: "\(consensus)")
+            }
             guard job.place.rank == 0 else {
                 let checkpoint = try Checkpoint(directory: URL(fileURLWithPath: model))
                 if job.place.isHead {
@@ -44,6 +48,9 @@ extension Run {
                 tokenizer: Tokenizer(directory: node.directory))
             defer { runner.stop() }
             let pipelines: [any Answering] = [OwnPipeline(job, runner)] + others
+            if consensus != nil {
+                return try answerByConsensus(of: pipelines, signing: others, engine: runner, job: job)
+            }
             let nodes = pipelines.enumerated().map { index, pipeline in
                 SnapshotRun.Node(id: others.isEmpty ? nodeID : "\(nodeID)-\(index + 1)", answering: pipeline)
             }
@@ -61,24 +68,55 @@ extension Run {
         consensusModels.isEmpty ? consensus.map { Array(repeating: model!, count: $0) } ?? [] : consensusModels
     }
 
+    /// Each replica's name, folder and key.
+    private var voters: [(node: String, folder: URL, key: String?)] {
+        replicas.indices.map { index in
+            (
+                "\(nodeID)-\(index + 1)", URL(fileURLWithPath: output).appending(path: "replica-\(index + 1)"),
+                signingKey.map { "\($0)-\(index + 1)" }
+            )
+        }
+    }
+
     /// One replica after the other, so that only one model is in memory.
     func answerByConsensus() throws -> RunOutput.Counts {
-        let folder = URL(fileURLWithPath: output)
-        var counts = RunOutput.Counts()
-        var nodes: [(node: String, folder: URL)] = []
-        for (index, model) in replicas.enumerated() {
-            let name = "\(nodeID)-\(index + 1)"
-            nodes.append((name, folder.appending(path: "replica-\(index + 1)")))
-            let own = try answerAll(
-                model: model, output: nodes[index].folder, node: name, key: signingKey.map { "\($0)-\(index + 1)" })
-            note("\(name): \(own.answers) answered, \(own.rejected) rejected")
-            counts.rejected = max(counts.rejected, own.rejected)
+        try vote(
+            zip(voters, replicas).map { voter, model in
+                try answerAll(model: model, output: voter.folder, node: voter.node, key: voter.key)
+            })
+    }
+
+    /// A pipeline of the job for each replica, all at once; each signs what it has answered.
+    /// - Parameter others: the pipelines but the first.
+    private func answerByConsensus(
+        of pipelines: [any Answering], signing others: [RemotePipeline], engine: Engine, job: Job
+    ) throws -> RunOutput.Counts {
+        let voters = voters
+        return try vote(
+            onThreads(pipelines.count) { index in
+                let voter = voters[index]
+                let node = try AnsweringNode(
+                    self, model: model!, name: voter.node, key: index == 0 ? voter.key : nil)
+                let counts = try node.answerAll(
+                    by: [.init(id: voter.node, answering: pipelines[index])], engine: engine, output: voter.folder,
+                    job: job, pipeline: index)
+                try node.writeRecord(voter.folder, elsewhere: index == 0 ? [:] : [voter.node: others[index - 1]])
+                return counts
+            })
+    }
+
+    private func vote(_ counts: [RunOutput.Counts]) throws -> RunOutput.Counts {
+        for (voter, counts) in zip(voters, counts) {
+            note("\(voter.node): \(counts.answers) answered, \(counts.rejected) rejected")
         }
-        let summary = try ConsensusRun.write(nodes, threshold: consensusThreshold, to: folder)
+        let summary = try ConsensusRun.write(
+            voters.map { ($0.node, $0.folder) }, threshold: consensusThreshold, to: URL(fileURLWithPath: output))
         note(
             "\(summary.reached) of \(summary.requests) by consensus, \(summary.unanimous) unanimously: "
                 + "\(output)/consensus.jsonl")
-        return counts
+        var all = RunOutput.Counts()
+        all.rejected = counts.map(\.rejected).max() ?? 0
+        return all
     }
 }
 
@@ -94,6 +132,7 @@ private struct AnsweringNode {
     let digest: String
     let prompts: PromptSet
     let cache: CachedAnswers?
+    let horizons: Horizons?
     let configuration: AnswerConfiguration
 
     init(_ run: Run, model: String, name: String, key: String?) throws {
@@ -110,6 +149,7 @@ private struct AnsweringNode {
             PromptLibrary(directory: PromptLibrary.folder(run.prompts, model: directory)),
             template: ChatTemplate(directory: directory, override: run.engine.chatTemplate), task: run.task,
             language: run.language, calibration: calibration)
+        horizons = try run.horizonFlags.parsed()
         configuration = AnswerConfiguration(
             modelDigest: digest, prompts: prompts, calibration: calibration, model: directory, nodeID: name,
             options: try run.engine.options,
@@ -117,7 +157,7 @@ private struct AnsweringNode {
                 + (news.map { ", news \($0.digest)" } ?? ""),
             every: run.every?.seconds,
             // Rounded hidden states make other answers, and where they are rounded matters.
-            wire: run.jobFlags.wire == .fp16 ? "fp16 between \(run.engine.stages) stages" : nil)
+            wire: run.jobFlags.wire == .fp16 ? "fp16 between \(run.engine.stages) stages" : nil, horizons: horizons)
         let settled = configuration
         cache = try run.cache.map {
             CachedAnswers(try AnswerCache(URL(fileURLWithPath: $0)), configuration: settled)
@@ -126,7 +166,7 @@ private struct AnsweringNode {
     }
 
     func answerAll(
-        by nodes: [SnapshotRun.Node], engine: Engine, output: URL, job: Job? = nil
+        by nodes: [SnapshotRun.Node], engine: Engine, output: URL, job: Job? = nil, pipeline: Int? = nil
     ) throws -> RunOutput.Counts {
         // It empties what is to be written anew: after everything else that can fail.
         let ledger = try RunLedger(
@@ -134,13 +174,15 @@ private struct AnsweringNode {
             configuration: configuration)
         let work = SnapshotRun(
             nodes: nodes, prompts: try prompts.contextual(engine), modelDigest: digest,
-            urgency: run.urgency, cache: cache)
-        let progress = Progress("answers", total: nil)
-        defer { progress.finish() }
+            urgency: run.urgency, cache: cache, horizons: horizons)
+        // One of several that answer side by side shows it for all.
+        let progress = pipeline ?? 0 == 0 ? Progress("answers", total: nil) : nil
+        defer { progress?.finish() }
         let counts = try LedgeredRun(
-            run: work, ledger: ledger, inFlight: run.engine.batch * 2, engine: engine, node: name, job: job
+            run: work, ledger: ledger, inFlight: run.engine.batch * 2, engine: engine, node: name, job: job,
+            pipeline: pipeline
         )
-        .answerAll(reader, traced: run.trace != nil) { progress.update($0.answers) }
+        .answerAll(reader, traced: run.trace != nil) { progress?.update($0.answers) }
         if let file = reader.startedAnew {
             note("\(file) begins before the last recording ended: its facts start anew")
         }
@@ -148,6 +190,11 @@ private struct AnsweringNode {
             note("\(reader.scrubbed.total) cookies, keys and wallet identities scrubbed from the recordings")
         }
         if let cache, cache.hits > 0 { note("\(cache.hits) answers from the cache") }
+        if let without = horizons?.predictionsWithout, without > 0 {
+            note(
+                "predictions without horizons: \(without); their requests bring facts of their own, or no time, and no "
+                    + "recording to forecast from")
+        }
         return counts
     }
 

@@ -5,11 +5,12 @@ import Runtime
 import ToolSupport
 
 extension QuantizationRecipe.Method: ExpressibleByArgument {}
+extension Language: ExpressibleByArgument {}
 
 /// How weights are rounded, and on what text that is learned.
 struct MethodFlags: ParsableArguments {
     @Option(
-        help: "How weights are rounded: rtn, mse, imatrix, gptq or awq; embedding and head by mse with the last three."
+        help: "How weights are rounded: rtn, mse, imatrix, gptq or awq; an embedding by mse with the last three."
     )
     var method = QuantizationRecipe.Method.rtn
 
@@ -23,14 +24,14 @@ struct MethodFlags: ParsableArguments {
             valueName: "file"))
     var calibration: [String] = []
 
-    @Option(help: "Tokens of calibration.")
-    var calibrationTokens = 8192
+    @Option(help: "Tokens of calibration. (default: 8192)")
+    var calibrationTokens: Int?
 
     @Option(help: "Tokens of a window of calibration. (default: 256, or the model's context where that is shorter)")
     var calibrationWindow: Int?
 
-    @Option(help: "Seed by which windows are drawn.")
-    var seed: UInt64 = 1
+    @Option(help: "Seed by which windows are drawn. (default: 1)")
+    var seed: UInt64?
 
     @Option(
         help: ArgumentHelp(
@@ -38,8 +39,8 @@ struct MethodFlags: ParsableArguments {
             valueName: "dir"))
     var prompts: String?
 
-    @Option(help: "Language of the prompt, for snapshots that name none: en or zh.")
-    var language = "en"
+    @Option(help: "Language of the prompt, for snapshots that name none: en or zh. (default: en)")
+    var language: Language?
 
     @Option(help: "gptq: added to the diagonal of the second moments, as a share of its mean. (default: 0.01)")
     var damping: Float?
@@ -55,15 +56,20 @@ struct MethodFlags: ParsableArguments {
     var activations: String?
 
     func validate() throws {
-        guard calibrationTokens >= CalibrationSet.leastTokens else {
+        let tokens = calibrationTokens ?? CalibrationSet.Options().tokens
+        guard tokens >= CalibrationSet.leastTokens else {
             throw ValidationError(
-                "--calibration-tokens: expected at least \(CalibrationSet.leastTokens), got \(calibrationTokens)")
+                "--calibration-tokens: expected at least \(CalibrationSet.leastTokens), got \(tokens)")
         }
-        if let window = calibrationWindow, !(2...calibrationTokens).contains(window) {
-            throw ValidationError("--calibration-window: expected 2 to \(calibrationTokens), got \(window)")
+        if let window = calibrationWindow, !(2...tokens).contains(window) {
+            throw ValidationError("--calibration-window: expected 2 to \(tokens), got \(window)")
         }
-        guard Language(rawValue: language) != nil else {
-            throw ValidationError("--language: expected en or zh, got \(language)")
+        let ofCalibration = [
+            ("--calibration-tokens", calibrationTokens != nil), ("--calibration-window", calibrationWindow != nil),
+            ("--seed", seed != nil), ("--prompts", prompts != nil), ("--language", language != nil),
+        ]
+        for (flag, isGiven) in ofCalibration where isGiven && calibration.isEmpty {
+            throw ValidationError("\(flag): expected --calibration FILE with it")
         }
         if let damping, !(damping > 0 && damping <= 1) {
             throw ValidationError("--damping: expected more than 0 and at most 1, got \(damping)")
@@ -104,11 +110,11 @@ struct MethodFlags: ParsableArguments {
         }
         let texts = CalibrationTexts(
             model: checkpoint.directory, prompts: PromptLibrary.folder(prompts, model: checkpoint.directory),
-            language: Language(rawValue: language)!)
+            language: language ?? .english)
         var options = CalibrationSet.Options()
-        options.tokens = calibrationTokens
+        if let calibrationTokens { options.tokens = calibrationTokens }
+        if let seed { options.seed = seed }
         options.window = window
-        options.seed = seed
         return try CalibrationSet(
             texts: try calibration.flatMap(texts.read), source: calibration.joined(separator: ", "),
             vocabulary: checkpoint.configuration.vocabulary, options: options)

@@ -19,7 +19,7 @@ struct QuantizationTable {
     }
 
     func text(output: String?) -> String {
-        let ends = summary.endsMethod.map { ", embedding and head by \($0)" } ?? ""
+        let ends = summary.embeddingMethod.map { ", embedding by \($0)" } ?? ""
         var lines = [
             output.map { "Wrote \($0)" } ?? "Nothing was written (--dry-run).",
             "  method           \(summary.method)\(ends)",
@@ -58,7 +58,7 @@ struct QuantizationTable {
             "total_bits_per_weight": .number(summary.totalBitsPerWeight), "bytes_before": .integer(summary.bytesBefore),
             "bytes_after": .integer(summary.bytesAfter), "layers": .array(layers),
         ]
-        if let ends = summary.endsMethod { object["ends_method"] = .string(ends) }
+        if let method = summary.embeddingMethod { object["embedding_method"] = .string(method) }
         if let estimate {
             object["estimated_seconds"] = .number(estimate.seconds)
             object["estimated_memory_bytes"] = .integer(estimate.memoryBytes)

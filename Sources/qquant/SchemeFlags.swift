@@ -55,8 +55,8 @@ struct SchemeFlags: ParsableArguments {
             "File of each layer's sensitivity: read where it is there, else measured and written.", valueName: "file"))
     var sensitivities: String?
 
-    @Option(help: "Tokens over which sensitivities are measured.")
-    var sensitivityTokens = 512
+    @Option(help: "Tokens over which sensitivities are measured. (default: 512)")
+    var sensitivityTokens: Int?
 
     @Option(
         name: .customLong("override"),
@@ -81,10 +81,18 @@ struct SchemeFlags: ParsableArguments {
         if let embedding, QuantizationScheme(name: embedding) == nil {
             throw ValidationError("--embedding: expected a scheme such as int8:g32, got \(embedding)")
         }
-        guard sensitivityTokens >= 2 else {
+        if let sensitivityTokens, sensitivityTokens < 2 {
             throw ValidationError("--sensitivity-tokens: expected at least 2, got \(sensitivityTokens)")
         }
-        guard target != nil else { return }
+        guard target != nil else {
+            let ofBudgets = [
+                ("--sensitivities", sensitivities != nil), ("--sensitivity-tokens", sensitivityTokens != nil),
+            ]
+            for (flag, isGiven) in ofBudgets where isGiven {
+                throw ValidationError("\(flag): expected --target-bpw or --target-size, got --bits")
+            }
+            return
+        }
         guard groupSize == nil else {
             throw ValidationError("--group-size: a budget chooses the groups; give --bits, or an --override")
         }
@@ -145,7 +153,7 @@ struct SchemeFlags: ParsableArguments {
         }
         guard let calibration else { preconditionFailure("calibration was checked") }
         var options = Sensitivities.Options()
-        options.tokens = sensitivityTokens
+        if let sensitivityTokens { options.tokens = sensitivityTokens }
         options.symmetric = symmetry == .symmetric
         options.threads = threads
         let progress = Progress("sensitivity of layers", total: checkpoint.configuration.layers)

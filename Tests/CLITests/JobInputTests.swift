@@ -131,7 +131,8 @@ struct JobInputTests {
     }
 
     @Test func usage() throws {
-        for more in [["--wire", "fp16"], ["--peer-timeout", "0"], ["--transport", "mpi", "--consensus", "3"]] {
+        let vote = ["--transport", "mpi", "--consensus-models", "a", "b", "c"]
+        for more in [["--wire", "fp16"], ["--peer-timeout", "0"], vote] {
             let outcome = try Tool.qinfer.run(["run", "m", "--snapshots", "s", "--output", "o"] + more)
             #expect(outcome.status == 64, "\(more): \(outcome.errors)")
         }

@@ -21,6 +21,39 @@ struct JobTests {
         return nodes.compactMap { $0["public_key"] as? String }
     }
 
+    /// A pipeline a replica: each answers all, and signs that with a key of its own.
+    @Test func pipelinesVote() throws {
+        try withFolder { folder in
+            let model = try makeDeepModel(in: folder)
+            let snapshots = try makeSnapshots(in: folder, count: 5)
+            let whole = folder.appending(path: "threads")
+            _ = try Tool.qinfer.run(Self.arguments(model, snapshots, whole, ["--stages", "1"]))
+            let output = folder.appending(path: "vote")
+            let more = ["--stages", "2", "--transport", "mpi", "--consensus", "3"]
+            let outcome = try #require(
+                MPIJob(ranks: 6, Self.arguments(model, snapshots, output, more), in: folder).wait())
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let replicas = (1...3).map { output.appending(path: "replica-\($0)") }
+            #expect(try Set(replicas.map(root)) == [root(whole)])
+            #expect(try Set(replicas.flatMap(publicKeys)).count == 3)
+            #expect(try lines(output.appending(path: "consensus.jsonl")).count == 5)
+            #expect(try text(output.appending(path: "consensus.json")).contains("\"unanimous\": 5"))
+            #expect(try Tool.qinfer("verify", output.path).status == 0)
+            for (index, replica) in replicas.enumerated() {
+                // The stages of its own pipeline, and no other's.
+                let metrics = try text(replica.appending(path: "metrics.prom"))
+                let names = Set(
+                    metrics.matches(of: #/qubic_stage_batches_total\{node="([^"]*)"/#).map { String($0.output.1) })
+                #expect(names == Set((2 * index...2 * index + 1).map { "qubic-node-001-\(index + 1)/rank-\($0)" }))
+            }
+            let few = try #require(
+                MPIJob(
+                    ranks: 4, Self.arguments(model, snapshots, folder.appending(path: "few"), more), in: folder
+                ).wait())
+            #expect(few.status == 1 && few.errors.contains("--consensus"), "\(few.errors)")
+        }
+    }
+
     @Test func sameBytesHoweverItRuns() throws {
         try withFolder { folder in
             let model = try makeDeepModel(in: folder)

@@ -60,6 +60,9 @@ import Testing
                 "quantize", model, "--output", output, "--target-size", "30KB", "--sensitivities", kept.path, "--force")
             #expect(
                 second.status == 1 && second.errors.contains("no choice of schemes is that small"), "\(second.errors)")
+            let roomy = try Tool.qquant(
+                "quantize", model, "--output", output, "--target-size", "1GB", "--sensitivities", kept.path, "--force")
+            #expect(roomy.status == 1 && roomy.errors.contains("nothing would be quantized"), "\(roomy.errors)")
             let third = try Tool.qquant(
                 "quantize", model, "--output", folder.appending(path: "r").path, "--target-bpw", "6.5",
                 "--sensitivities", kept.path, "--override", "down_proj=int8:g32", "--json")

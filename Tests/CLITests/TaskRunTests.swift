@@ -23,6 +23,12 @@ import Testing
     private func run(_ lines: [String], in folder: URL, model: String, _ name: String, _ more: String...) throws
         -> (outcome: Tool.Outcome, answers: [[String: Any]], text: String)
     {
+        try run(lines, in: folder, model: model, name, with: more)
+    }
+
+    private func run(_ lines: [String], in folder: URL, model: String, _ name: String, with more: [String]) throws
+        -> (outcome: Tool.Outcome, answers: [[String: Any]], text: String)
+    {
         let requests = folder.appending(path: "requests.jsonl")
         try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: requests)
         let output = folder.appending(path: name)
@@ -221,6 +227,100 @@ import Testing
                 #expect(known.outcome.errors.contains("from the cache") == (name == "stall"))
             }
         }
+    }
+
+    /// A steady network's polls each five minutes, from the start of a day to its noon.
+    static let polls = (0...144).map { step -> String in
+        let time = String(format: "%02d:%02d", step / 12, step % 12 * 5)
+        let ticks = 43_200 + 150 * step
+        return
+            #"{"observed_at":"2026-09-18T\#(time):00Z","endpoint":"http://a/v1/latest-stats","raw_payload":{"data":{"epoch":231,"currentTick":\#(80_000_000 + 150 * step),"ticksInCurrentEpoch":\#(ticks),"emptyTicksInCurrentEpoch":\#(ticks / 50),"epochTickQuality":98,"price":0.000001}}}"#
+    }
+
+    /// A recording's moments look ahead to the horizons that were asked for, in another run than without them.
+    @Test func horizons() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let flags = ["--prompts", prompts, "--task", "prediction", "--every", "6h"]
+            func asked(_ name: String, _ more: String...) throws
+                -> (outcome: Tool.Outcome, answers: [[String: Any]], text: String)
+            {
+                try run(Self.polls, in: folder, model: model, name, with: flags + more)
+            }
+            let (outcome, answers, text) = try asked("a", "--horizon", "1h,6h")
+            #expect(outcome.status == 0 && !outcome.errors.contains("without horizons"), "\(outcome.errors)")
+            try #require(answers.count == 3)
+            let computed = try answers.map { try #require($0["computed"] as? [String: Any]) }
+            #expect(computed[2]["secondsToEpochEnd"] as? Double == 432_000.0)
+            #expect(computed[2]["epochEndsAt"] as? String == "2026-09-23T12:00:00Z")
+            let early = try #require(computed[0]["horizons"] as? [[String: Any]])
+            #expect(early.count == 2 && early[0]["tick"] is NSNull)
+            let late = try #require(computed[2]["horizons"] as? [[String: Any]])
+            #expect(late.map { $0["seconds"] as? Int } == [3600, 21_600])
+            #expect(late.map { $0["at"] as? String } == ["2026-09-18T13:00:00Z", "2026-09-18T18:00:00Z"])
+            for (entry, tick) in zip(late, [80_023_400, 80_032_400]) {
+                let forecast = try #require(entry["tick"] as? [String: Any])
+                let value = try #require(forecast["value"] as? Int)
+                #expect(abs(value - tick) <= 10 && (forecast["interval95"] as? [Int])?.count == 2)
+                let quality = try #require((entry["qualityPercent"] as? [String: Any])?["value"] as? Double)
+                #expect(abs(quality - 98) < 0.1 && entry["priceUSD"] is [String: Any])
+            }
+            #expect(try asked("b", "--horizon", "6h", "--horizon", "60m").text == text)
+
+            // Without them nothing else is different.
+            let plain = try asked("plain").answers
+            try #require(plain.count == 3)
+            let added: Set = ["secondsToEpochEnd", "epochEndsAt", "horizons"]
+            for (answer, ahead) in zip(plain, computed) {
+                let own = try #require(answer["computed"] as? [String: Any])
+                #expect(added.isDisjoint(with: own.keys) && added.isSubset(of: ahead.keys))
+                func bytes(_ members: [String: Any]) throws -> Data {
+                    try JSONSerialization.data(
+                        withJSONObject: members.filter { !added.contains($0.key) }, options: .sortedKeys)
+                }
+                #expect(try bytes(own) == bytes(ahead))
+            }
+
+            #expect(try asked("a", "--horizon", "6h,1h", "--resume").outcome.status == 0)
+            for other in [["--horizon", "1h"], []] {
+                let refused = try run(
+                    Self.polls, in: folder, model: model, "a", with: flags + other + ["--resume"]
+                ).outcome
+                #expect(refused.status == 1 && refused.errors.contains("another horizons"), "\(refused.errors)")
+            }
+            // What is known of one horizon is no answer for another.
+            let cache = folder.appending(path: "cache.sqlite").path
+            _ = try asked("c", "--horizon", "1h", "--cache", cache)
+            let cached = try asked("d", "--horizon", "1h,6h", "--cache", cache)
+            #expect(cached.text == text && !cached.outcome.errors.contains("from the cache"))
+        }
+    }
+
+    /// Requests that bring their own facts have nothing to look ahead from, and that is said.
+    @Test func horizonsWithoutARecording() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let lines = [Self.line("prediction", "en"), Self.line("analysis", "en"), Self.line("prediction", "zh")]
+            let (outcome, answers, _) = try run(
+                lines, in: folder, model: model, "a", "--prompts", prompts, "--task", "prediction", "--horizon", "1h")
+            #expect(outcome.status == 0 && outcome.errors.contains("without horizons: 2;"), "\(outcome.errors)")
+            #expect(answers.count == 3)
+            for answer in answers {
+                let computed = try #require(answer["computed"] as? [String: Any])
+                #expect(computed["horizons"] == nil && computed["secondsToEpochEnd"] == nil)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ["--horizon", "1h"], ["--task", "oracle", "--horizon", "1h"], ["--task", "prediction", "--horizon", "soon"],
+        ["--task", "prediction", "--horizon", "4m"], ["--task", "prediction", "--horizon", "7m"],
+        ["--task", "prediction", "--horizon", "8d"], ["--task", "prediction", "--horizon", "1h,"],
+        ["--task", "prediction", "--horizon", "1h,60m"],
+    ])
+    func badHorizons(flags: [String]) throws {
+        let outcome = try Tool.qinfer.run(["run", "m", "--snapshots", "s", "--output", "o"] + flags)
+        #expect(outcome.status == 64 && outcome.errors.contains("--horizon"), "\(outcome.errors)")
     }
 
     /// Replicas vote on each task's label, and on a question's answer.

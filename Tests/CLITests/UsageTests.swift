@@ -86,6 +86,11 @@ import Testing
             ["qquant", "quantize", "m", "--output", "o", "--target-bpw", "5", "--calibration", "c", "--quantize-head"],
             ["qquant", "quantize", "m", "--output=o", "--target-size=1MB", "--calibration", "c", "--group-size", "64"],
             ["qquant", "quantize", "m", "--output=o", "--target-bpw=5", "--sensitivities=/dev/null", "--asymmetric"],
+            ["qquant", "quantize", "m", "--output", "o", "--bits", "4", "--sensitivities", "s.json"],
+            ["qquant", "quantize", "m", "--output", "o", "--bits", "4", "--sensitivity-tokens", "64"],
+            ["qquant", "quantize", "m", "--output", "o", "--bits", "4", "--seed", "2"],
+            ["qquant", "quantize", "m", "--output", "o", "--bits", "4", "--calibration-tokens", "4096"],
+            ["qquant", "quantize", "m", "--output", "o", "--bits", "4", "--language", "zh"],
             ["qbench", "run", "m", "--dataset", "d", "--kpi", "k", "--output", "o", "--scenario", "online"],
             ["qbench", "compare", "a.json"], ["qbench", "compare", "a", "b", "--alpha", "2"],
         ])

@@ -133,7 +133,7 @@ import Testing
 
     /// Lines whose ends fall on every place around the border of a chunk.
     @Test func chunkBorders() throws {
-        let chunk = 64 * 1024
+        let chunk = 256 * 1024
         for length in (chunk - 3)...(chunk + 3) {
             let padding = String(repeating: "x", count: length - 29 - 2)
             let first = #"{"source":"\#(padding)","tick":1,"epoch":7}"#

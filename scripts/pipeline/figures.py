@@ -27,7 +27,7 @@ def cpu_group(name, share):
     return group
 
 
-def run(arguments, call, *, stages, batch, transport, threads=None, share=None, speeds=None):
+def run(arguments, call, *, stages, batch, transport, threads=None, share=None):
     """One run; requests a second and tokens a second by the run's own clock, which starts when the model is loaded."""
     with tempfile.TemporaryDirectory() as folder:
         tool = [arguments.qinfer]
@@ -46,8 +46,6 @@ def run(arguments, call, *, stages, batch, transport, threads=None, share=None, 
         command = tool + [
             "run", arguments.model, "--snapshots", call, "--output", f"{folder}/run", "--stages", str(stages),
             "--batch", str(batch), "--transport", transport]
-        if speeds:
-            command += ["--node-speed", speeds]
         if threads:
             command += ["--threads", str(threads)]
         if transport == "mpi":
@@ -107,10 +105,8 @@ def transports(arguments):
 
 def shares(arguments):
     return rounds(arguments, {
-        f"{stages} {batch}" + (" eased" if speeds else ""): dict(
-            stages=stages, batch=batch, transport="mpi", threads=1, share=arguments.share, speeds=speeds)
-        for base in arguments.share_batches
-        for stages, batch, speeds in ((1, base, None), (3, base, None), (3, 3 * base, None), (3, 3 * base, "0.7,1,1"))})
+        f"{stages} {batch}": dict(stages=stages, batch=batch, transport="mpi", threads=1, share=arguments.share)
+        for base in arguments.share_batches for stages, batch in ((1, base), (3, base), (3, 3 * base))})
 
 
 def markdown(report):
@@ -159,16 +155,16 @@ def shares_section(part, requests):
     share = next(iter(part.values()))["share"]
     lines = ["### Three machines' worth", "",
              requests + f"Each stage is a process held to {share:g} of a core by a cgroup (quota per {PERIOD_US // 1000} ms), as if on "
-             "a machine of its own. Three machines also hold three times the requests. Rank 0 also reads, schedules and writes: *eased* has "
-             "--node-speed 0.7,1,1, which gives it fewer layers. Target: at least 2.5.", "",
+             "a machine of its own. Three machines also hold three times the requests. Rank 0 also reads, schedules and writes, and "
+             "has fewer layers for it. Target: at least 2.5.", "",
              "| 1 stage: batch | requests/s | 3 stages: batch | requests/s | 3 ÷ 1 | utilization of the stages |",
              "|---|---|---|---|---|---|"]
     for base in (m["batch"] for m in part.values() if m["stages"] == 1):
         one = part[f"1 {base}"]
-        for batch, eased in ((base, ""), (3 * base, ""), (3 * base, " eased")):
-            three = part[f"3 {batch}{eased}"]
+        for batch in (base, 3 * base):
+            three = part[f"3 {batch}"]
             busy = ", ".join(f"{100 * s['busy'] / max(s['busy'] + s['bubble'], 1e-9):.0f} %" for s in three["stages_measured"])
-            lines.append(f"| {base} | {one['requests_s']:.2f} | {batch}{eased} | {three['requests_s']:.2f} "
+            lines.append(f"| {base} | {one['requests_s']:.2f} | {batch} | {three['requests_s']:.2f} "
                          f"| {three['requests_s'] / one['requests_s']:.2f} | {busy} |")
     return lines
 

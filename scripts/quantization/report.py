@@ -4,8 +4,8 @@
     python3 report.py QQUANT REPORT.md TOKENS NAME=MODEL=TEXT=CALIBRATION…
 
 For each MODEL (a full checkpoint) and each method in METHODS and PEERS: bits per weight, KL, top-1, perplexity, size,
-time. llama.cpp's files are made by its own llama_model_quantize from an F16 file and judged by their weights alone, in
-fp32. Ours are judged twice: with weights alone, which is the like-for-like column, and as they run, with int8
+time. llama.cpp's files are made by its own llama_model_quantize from an F16 file, with and without an importance matrix of
+the same calibration text (imatrix.py), and judged by their weights alone, in fp32. Ours are judged twice: with weights alone, which is the like-for-like column, and as they run, with int8
 activations. QUANTIZATION_METHODS, lines of "NAME | arguments of qquant quantize", replaces METHODS; {Q4_0}, {Q4_K_M}
 and {Q8_0} stand for the bits per weight of llama.cpp's files, {C} for the calibration's arguments. TEXT and CALIBRATION
 must not overlap. Sensitivities are measured once a model.
@@ -26,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "peers"))
 try:
     import llama_cpp as L
+    import imatrix
     import to_gguf
 except ImportError:
     # Then Q8_0 and Q4_0 are what `qquant export` makes of the full model, rounded as ggml does, and there is no Q4_K_M.
@@ -35,6 +36,9 @@ METHODS = [
     ("int8 g32, rtn", "--bits 8 --group-size 32 --embedding int8:g32 {HEAD8}"),
     ("int8 g32, mse", "--bits 8 --group-size 32 --embedding int8:g32 {HEAD8} --method mse"),
     ("int8 g32, gptq", "--bits 8 --group-size 32 --embedding int8:g32 {HEAD8} --method gptq {C}"),
+    ("int8 g32, gptq, compensated",
+     "--bits 8 --group-size 32 --embedding int8:g32 {HEAD8} --method gptq --compensation 0.5 {C}"),
+    ("int8 g32, gptq, compensated, embedding and head kept", "--bits 8 --group-size 32 --method gptq --compensation 0.5 {C}"),
     ("int4 g128, rtn", "--bits 4 --group-size 128 --embedding int8:g32 {HEAD8}"),
     ("int4 g128, mse", "--bits 4 --group-size 128 --embedding int8:g32 {HEAD8} --method mse"),
     ("int4 g128, gptq", "--bits 4 --group-size 128 --embedding int8:g32 {HEAD8} --method gptq {C}"),
@@ -51,7 +55,8 @@ METHODS = [
     ("mixed at Q4_K_M's bits, gptq", "--target-bpw {Q4_K_M} --method gptq {C} {S}"),
     ("mixed at Q4_K_M's bits, gptq, compensated", "--target-bpw {Q4_K_M} --method gptq --compensation 0.5 {C} {S}"),
 ]
-PEERS = ["llama.cpp Q8_0", "llama.cpp Q4_0", "llama.cpp Q4_K_M"] if L else ["Q8_0 by qquant export", "Q4_0 by qquant export"]
+PEERS = (["llama.cpp Q8_0", "llama.cpp Q4_0", "llama.cpp Q4_0, imatrix", "llama.cpp Q4_K_M", "llama.cpp Q4_K_M, imatrix"]
+         if L else ["Q8_0 by qquant export", "Q4_0 by qquant export"])
 
 
 NOTES = Path(__file__).resolve().parent / "notes.md"
@@ -82,10 +87,17 @@ def compare(qquant, model, candidate, text, tokens, *flags):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def llama_quantize(source, target, title):
-    kind = getattr(L, "LLAMA_FTYPE_MOSTLY_" + title.split()[-1])
+def type_of(title):
+    """Q4_K_M of "llama.cpp Q4_K_M, imatrix" and "Q4_0 by qquant export"."""
+    return next(word.strip(",") for word in title.split() if word.startswith("Q"))
+
+
+def llama_quantize(source, target, title, matrix):
     parameters = L.llama_model_quantize_default_params()
-    parameters.ftype = kind
+    parameters.ftype = getattr(L, "LLAMA_FTYPE_MOSTLY_" + type_of(title))
+    if title.endswith("imatrix"):
+        # What the array points to lives until the call returns.
+        parameters.imatrix, kept = imatrix.as_parameter(matrix)
     if L.llama_model_quantize(source.encode(), target.encode(), parameters) != 0:
         sys.exit(f"llama.cpp cannot quantize {source}")
 
@@ -117,17 +129,18 @@ def section(qquant, tokens, name, model, text, calibration):
         full = os.path.join(folder, "f16.gguf")
         if L:
             to_gguf.main(model, full, "F16")
+            matrix = imatrix.measure(model, calibration)
         for title in PEERS:
             target = os.path.join(folder, "peer.gguf")
             began = time.time()
             if L:
-                llama_quantize(full, target, title)
+                llama_quantize(full, target, title, matrix)
             else:
-                subprocess.run([qquant, "export", model, target, "--gguf", title.split()[0], "--force"], check=True, capture_output=True)
+                subprocess.run([qquant, "export", model, target, "--gguf", type_of(title), "--force"], check=True, capture_output=True)
             seconds = time.time() - began
             result = compare(qquant, model, target, text, tokens)
             # Rounded down: at equal or fewer bits.
-            bits[title.split()[-1 if L else 0]] = int(result["bits_per_weight"] * 1000) / 1000
+            bits.setdefault(type_of(title), int(result["bits_per_weight"] * 1000) / 1000)
             peers.append(row(title, result, seconds))
             print(peers[-1], file=sys.stderr, flush=True)
         for title, flags in methods():
@@ -170,8 +183,8 @@ def main(qquant, report, tokens, models):
         "Bits per weight are over all tensors, embedding and head included; a tied embedding counts once. Embedding: as the "
         "method column says, else int8 g32 in ours (a budget chooses it) and llama.cpp's own choice in its. *KL*, *top-1*, "
         "*perplexity* are of the weights alone, in fp32, for all alike; *as it runs* is with our int8 activations and int8 "
-        "head. llama.cpp rounds activations to int8 too; that is not in its rows, which had no importance matrix (imatrix) "
-        "either. *s* is the time to quantize.", "",
+        "head. llama.cpp rounds activations to int8 too; that is not in its rows. *imatrix*: with an importance matrix of the "
+        "same calibration text, which transformers measured; its time is not counted. *s* is the time to quantize.", "",
     ]
     for spec in models:
         name, model, text, calibration = spec.split("=", 3)

@@ -21,6 +21,18 @@ typedef struct {
 /// threads beside this one.
 int cmpi_start(int *rank, int *size, int *local_size, int *funneled);
 
+// Doorbells, in memory that the processes of a machine share. MPI can only be polled: a rank that has nothing to do
+// sleeps on its doorbell instead, and whoever has something for it rings.
+
+/// How often the own doorbell was rung; to be read before one looks for work.
+uint32_t cmpi_rings(void);
+
+/// Wakes a rank, if it is on this machine. From any thread, until cmpi_finish.
+void cmpi_ring(int rank);
+
+/// Sleeps until the own doorbell is rung, or for so many nanoseconds; not at all if it was rung since `rings` was read.
+void cmpi_sleep(uint32_t rings, int64_t nanoseconds);
+
 /// The MPI library's name and version; `capacity` bytes at most, with the ending zero.
 void cmpi_library(char *text, int capacity);
 

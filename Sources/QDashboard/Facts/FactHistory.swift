@@ -81,6 +81,7 @@ public struct FactHistory: Sendable {
         guard let now else { return Facts() }
         var facts = Facts(FactContext(builder.timeline, series, now: now))
         detector.add(to: &facts)
+        facts.outlook = Outlook(now: now.timeIntervalSince1970, grids: series.grids)
         return facts
     }
 }

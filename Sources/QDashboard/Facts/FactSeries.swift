@@ -120,7 +120,8 @@ struct ForecastGrids: Sendable {
     private(set) var emptyTicks = Grid()
     /// Over epochs.
     private(set) var price = Grid()
-    private var epoch: Int?
+    /// As last served.
+    private(set) var epoch: Int?
 
     mutating func add(_ sample: FactSample) {
         if let its = sample.epoch, its != epoch {
@@ -170,6 +171,18 @@ struct ForecastGrids: Sendable {
             }
             next = at
             if values.count > 8064 { values.removeFirst(4032) }
+        }
+
+        /// The value at `time`, which no sample may be after, and those of each step before it, on lines between the
+        /// grid's: the oldest first. Empty where nothing was heard for an hour.
+        func steps(endingAt time: Double) -> [Double] {
+            guard let next, time < next + 3600 else { return [] }
+            var grid = self
+            grid.pass(time)
+            guard let newest = grid.last, let end = grid.next else { return [] }
+            // How much of the step that is under way has passed.
+            let part = 1 - (end - time) / ForecastGrids.step
+            return zip(grid.values, grid.values.dropFirst()).map { $0 + part * ($1 - $0) } + [newest]
         }
     }
 }

@@ -114,20 +114,3 @@ enum ForecastQuantity: String, CaseIterable, Sendable {
         }
     }
 }
-
-extension Forecast {
-    fileprivate mutating func atLeast(_ least: Double) {
-        value = max(value, least)
-        interval80 = .init(low: max(interval80.low, least), high: max(interval80.high, least))
-        interval95 = .init(low: max(interval95.low, least), high: max(interval95.high, least))
-    }
-
-    /// Of a logarithm.
-    fileprivate var exponential: Forecast? {
-        let bounds = [value, interval80.low, interval80.high, interval95.low, interval95.high].map { exp($0) }
-        guard bounds.allSatisfy(\.isFinite) else { return nil }
-        return Forecast(
-            method: method, value: bounds[0], interval80: .init(low: bounds[1], high: bounds[2]),
-            interval95: .init(low: bounds[3], high: bounds[4]))
-    }
-}

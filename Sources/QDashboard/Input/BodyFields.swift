@@ -25,39 +25,34 @@ struct BodyFields {
 
     func name(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
-    /// Whole numbers. `keys` are spellings of the same thing: where several occur, they must agree.
-    func integer(_ keys: String..., in range: ClosedRange<Int>) throws(Rejection) -> Int? {
-        var found: (key: String, value: Int)?
-        for key in keys {
-            guard let number = try number(key) else { continue }
-            guard let value = number.whole else {
-                let wanted = "expected a whole number \(range.lowerBound)…\(range.upperBound)"
-                throw Rejection("\(name(key)): \(wanted), got \(number.text)")
-            }
-            guard range.contains(value) else {
-                throw Rejection("\(name(key)): expected \(range.lowerBound)…\(range.upperBound), got \(number.text)")
-            }
-            if let found, found.value != value {
-                throw Rejection("\(name(found.key)) is \(found.value) but \(name(key)) is \(value)")
-            }
-            found = (key, value)
+    /// A whole number. `other` is another spelling of the same thing: where both occur, they must agree.
+    func integer(_ key: String, _ other: String, in range: ClosedRange<Int>) throws(Rejection) -> Int? {
+        let value = try integer(key, in: range)
+        guard let same = try integer(other, in: range) else { return value }
+        if let value, value != same {
+            throw Rejection("\(name(key)) is \(value) but \(name(other)) is \(same)")
         }
-        return found?.value
+        return same
     }
 
-    func decimal(_ keys: String..., in range: ClosedRange<Double>) throws(Rejection) -> Double? {
-        var found: (key: String, value: Double)?
-        for key in keys {
-            guard let number = try number(key) else { continue }
-            guard range.contains(number.double) else {
-                throw Rejection("\(name(key)): expected \(range.lowerBound)…\(range.upperBound), got \(number.text)")
-            }
-            if let found, found.value != number.double {
-                throw Rejection("\(name(found.key)) is \(found.value) but \(name(key)) is \(number.double)")
-            }
-            found = (key, number.double)
+    func integer(_ key: String, in range: ClosedRange<Int>) throws(Rejection) -> Int? {
+        guard let number = try number(key) else { return nil }
+        guard let value = number.whole else {
+            let wanted = "expected a whole number \(range.lowerBound)…\(range.upperBound)"
+            throw Rejection("\(name(key)): \(wanted), got \(number.text)")
         }
-        return found?.value
+        guard range.contains(value) else {
+            throw Rejection("\(name(key)): expected \(range.lowerBound)…\(range.upperBound), got \(number.text)")
+        }
+        return value
+    }
+
+    func decimal(_ key: String, in range: ClosedRange<Double>) throws(Rejection) -> Double? {
+        guard let number = try number(key) else { return nil }
+        guard range.contains(number.double) else {
+            throw Rejection("\(name(key)): expected \(range.lowerBound)…\(range.upperBound), got \(number.text)")
+        }
+        return number.double
     }
 
     func text(_ key: String, limit: Int = 4096) throws(Rejection) -> String? {
@@ -85,8 +80,8 @@ struct BodyFields {
         guard let value = object[key] else { return nil }
         switch value {
         case .null: return nil
-        case .integer(let value): return Number(whole: value, double: Double(value), text: String(value))
-        case .number(let value): return Number(whole: Int(exactly: value), double: value, text: String(value))
+        case .integer(let whole): return Number(whole: whole, double: Double(whole), value: value)
+        case .number(let double): return Number(whole: Int(exactly: double), double: double, value: value)
         case .string(let text):
             guard let number = Number(text: text) else {
                 throw Rejection("\(name(key)): expected a number, got \(shown(value))")
@@ -98,22 +93,38 @@ struct BodyFields {
 
     private func shown(_ value: JSONValue) -> String { value.string.map { Quoting.quoted($0) } ?? value.kind }
 
-    /// A number with its own spelling, for messages.
     private struct Number {
         let whole: Int?
         let double: Double
-        let text: String
+        /// As it stands in the record.
+        let value: JSONValue
 
-        init(whole: Int?, double: Double, text: String) { (self.whole, self.double, self.text) = (whole, double, text) }
+        /// In its own spelling, for messages.
+        var text: String {
+            switch value {
+            case .integer(let whole): String(whole)
+            case .number(let double): String(double)
+            default: value.string ?? ""
+            }
+        }
+
+        init(whole: Int?, double: Double, value: JSONValue) {
+            (self.whole, self.double, self.value) = (whole, double, value)
+        }
 
         /// Digits with sign, fraction and exponent as JSON has them: no "NaN", "inf", "0x10", "1_000" or white space.
         init?(text: String) {
             guard !text.isEmpty, text.utf8.count <= 64 else { return nil }
+            // Most are digits only, few enough for an Int: its nearest Double is the text's.
+            if text.utf8.count <= 18, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let whole = Int(text) {
+                self.init(whole: whole, double: Double(whole), value: .string(text))
+                return
+            }
             let isPlain = text.utf8.allSatisfy { (0x30...0x39).contains($0) || "+-.eE".utf8.contains($0) }
             guard isPlain, let first = text.utf8.first, let last = text.utf8.last, "-0123456789".utf8.contains(first),
                 (0x30...0x39).contains(last), let double = Double(text), double.isFinite
             else { return nil }
-            self.init(whole: Int(text) ?? Int(exactly: double), double: double, text: text)
+            self.init(whole: Int(text) ?? Int(exactly: double), double: double, value: .string(text))
         }
     }
 }

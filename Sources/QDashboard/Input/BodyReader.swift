@@ -58,13 +58,21 @@ enum BodyReader {
         snapshot.ticksInLast10000 = try fields.integer("ticksInLast10000", in: 0...10_000)
         snapshot.emptyTicksInLast10000 = try fields.integer("emptyTicksInLast10000", in: 0...10_000)
         snapshot.last10000TickQualityPercent = try fields.decimal("last10000TickQuality", in: percent)
-        var empty = Snapshot(kind: snapshot.kind)
-        (empty.observedAt, empty.endpoint, empty.health) = (snapshot.observedAt, snapshot.endpoint, snapshot.health)
-        guard snapshot != empty else {
+        guard saysANumber(snapshot) else {
             throw Rejection((fields.path.isEmpty ? "" : "\(fields.path): ") + "no known number of the network in it")
         }
         snapshot.reportedAt = try fields.moment("timestamp")
         recogniseFraction(&snapshot)
+    }
+
+    private static func saysANumber(_ one: Snapshot) -> Bool {
+        if one.tick != nil || one.epoch != nil || one.initialTick != nil || one.secondsSinceLastTick != nil {
+            return true
+        }
+        if one.activeAddresses != nil || one.circulatingSupplyQus != nil || one.burnedQus != nil { return true }
+        if one.priceUSD != nil || one.marketCapUSD != nil { return true }
+        if one.ticksInEpoch != nil || one.emptyTicksInEpoch != nil || one.epochTickQualityPercent != nil { return true }
+        return one.ticksInLast10000 != nil || one.emptyTicksInLast10000 != nil || one.last10000TickQualityPercent != nil
     }
 
     static func summary(_ fields: BodyFields, into snapshot: inout Snapshot) throws(Rejection) {

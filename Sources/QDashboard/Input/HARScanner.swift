@@ -105,16 +105,34 @@ final class HARScanner {
     private func readEntry() throws -> Found {
         count += 1
         var entry: [UInt8] = [UInt8(ascii: "{")]
-        var (depth, length, inString, escaped) = (1, 1, false, false)
-        while depth > 0 {
+        var (nesting, length) = (Nesting(), 1)
+        while nesting.depth > 0 {
             guard try position < filled || fill() else {
                 state = .done
                 return .broken(damaged("the file ends inside entry \(count); the \(count - 1) before it were read"))
             }
             // One run of the chunk at a time: the entry's end or the chunk's.
             let start = position
-            while position < filled, depth > 0 {
-                let byte = chunk[position]
+            let unread = start..<filled
+            position += chunk.withUnsafeBytes { nesting.follow(UnsafeRawBufferPointer(rebasing: $0[unread])) }
+            length += position - start
+            if length <= limit { entry += chunk[start..<position] }
+        }
+        if length > limit { return .tooLong(number: count, length: length) }
+        return .entry(number: count, entry)
+    }
+
+    /// Where in an entry the scanner stands.
+    private struct Nesting {
+        var depth = 1
+        var inString = false
+        var escaped = false
+
+        /// Goes on to the entry's end, or that of the bytes; returns how many were taken.
+        mutating func follow(_ bytes: UnsafeRawBufferPointer) -> Int {
+            var position = 0
+            while position < bytes.count, depth > 0 {
+                let byte = bytes[position]
                 position += 1
                 if inString {
                     if escaped {
@@ -132,11 +150,8 @@ final class HARScanner {
                     depth -= 1
                 }
             }
-            length += position - start
-            if length <= limit { entry += chunk[start..<position] }
+            return position
         }
-        if length > limit { return .tooLong(number: count, length: length) }
-        return .entry(number: count, entry)
     }
 
     private func skipString() throws -> Bool {

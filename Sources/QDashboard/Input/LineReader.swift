@@ -1,17 +1,17 @@
 import Foundation
 
-/// Lines of a byte stream in constant memory: one chunk, and one line of at most `lineLimit` bytes.
+/// Lines of a byte stream in constant memory: two chunks, and one line of at most `lineLimit` bytes.
 ///
 /// Lines end with LF or CRLF, the last one also with the end of the stream. A byte order mark of UTF-8 is skipped.
 final class LineReader {
     enum Line: Equatable {
-        /// The line's bytes without its end, as a range of `bytes`, valid until the next call.
+        /// The line's bytes without its end, as a range of `bytes`, valid until the next call of `next`.
         case text(number: Int, Range<Int>)
         /// Skipped: its length in bytes.
         case tooLong(number: Int, length: Int)
     }
 
-    static let chunkSize = 64 * 1024
+    static let chunkSize = 256 * 1024
 
     private let source: any ByteSource
     private let lineLimit: Int
@@ -52,13 +52,7 @@ final class LineReader {
         }
         var searched = start
         while true {
-            if let lineEnd = newline(in: searched..<end) {
-                lineNumber += 1
-                let line = start..<lineEnd
-                start = lineEnd + 1
-                guard line.count <= lineLimit + 1 else { return .tooLong(number: lineNumber, length: line.count) }
-                return checked(line)
-            }
+            if let line = complete(searched: searched) { return line }
             let unfinished = end - start
             if unfinished > lineLimit + 1 { return .tooLong(number: lineNumber + 1, length: try skipLine()) }
             guard try fill() else {
@@ -70,6 +64,13 @@ final class LineReader {
             }
             searched = start + unfinished
         }
+    }
+
+    /// Lines that were read along with the one given out last, at most `count`: nothing is waited for.
+    func following(atMost count: Int) -> [Line] {
+        var lines: [Line] = []
+        while lines.count < count, let line = complete(searched: start) { lines.append(line) }
+        return lines
     }
 
     /// All that is left of the stream, together with `line` (the one given out last) before it, without taking it, where
@@ -85,6 +86,17 @@ final class LineReader {
 
     /// Takes everything that is left.
     func skipAll() { (start, atEnd) = (end, true) }
+
+    /// The next line where its end was read.
+    /// - Parameter searched: before it there is no end of a line.
+    private func complete(searched: Int) -> Line? {
+        guard let lineEnd = newline(in: searched..<end) else { return nil }
+        lineNumber += 1
+        let line = start..<lineEnd
+        start = lineEnd + 1
+        guard line.count <= lineLimit + 1 else { return .tooLong(number: lineNumber, length: line.count) }
+        return checked(line)
+    }
 
     private func checked(_ range: Range<Int>) -> Line {
         var range = range

@@ -174,7 +174,10 @@ enum RecordDecoder {
             case nil, .null: continue
             case .integer(let number): return String(number)
             case .string(let text):
-                guard !text.isEmpty, text.count <= idLimit, Quoting.plain(text, limit: idLimit) == text else {
+                // Characters are no more than bytes, and slower to count.
+                guard !text.isEmpty, text.utf8.count <= idLimit || text.count <= idLimit,
+                    Quoting.plain(text, limit: idLimit) == text
+                else {
                     throw Rejection(
                         "\(key): expected 1 to \(idLimit) printable characters, got \(Quoting.quoted(text)) "
                             + "(\(text.utf8.count) bytes)")

@@ -5,8 +5,9 @@ import Runtime
 ///
 /// A file holds JSON Lines, one record a line, or one JSON object over several lines, or a HAR 1.2, each also as gzip; which
 /// one is seen from its content. A folder stands for the files in it, in the order of their names. A bad record is given out as a
-/// `RejectedRecord` and reading goes on; blank lines are skipped. Memory: one chunk of 64 kB, one record, and 8 bytes for
-/// each id that the input gives itself (that no two answers have the same).
+/// `RejectedRecord` and reading goes on; blank lines are skipped. Lines are decoded on all cores, those of a chunk
+/// together, and given out one by one. Memory: a few chunks of 256 kB, their records (at most 1024), and 8 bytes for each
+/// id that the input gives itself (that no two answers have the same).
 ///
 /// Not `Sendable`: one thread reads.
 public final class RequestReader {
@@ -36,7 +37,8 @@ public final class RequestReader {
     public private(set) var aside = 0
     /// What was taken out of the records so far.
     public private(set) var scrubbed = Scrubbed()
-    /// Bytes of the files read so far, before decompression, and in all (pipes count as none).
+    /// Bytes of the files read so far, before decompression, and in all (pipes count as none). Reading is ahead of what
+    /// was given out by up to a chunk.
     public var bytesRead: Int { finishedBytes + (file?.bytesRead ?? 0) }
     public let bytesInAll: Int
 
@@ -51,6 +53,7 @@ public final class RequestReader {
     /// The moment of the last record that was given out.
     private var lastMoment: Date?
     private let limits: Limits
+    private let decoder: LineDecoder
     /// What derived ids begin with, file by file.
     private let labels: [String]
     private let labelSet: Set<String>
@@ -60,6 +63,8 @@ public final class RequestReader {
     private var finishedBytes = 0
     private var content: (any ByteSource)?
     private var lines: LineReader?
+    /// Lines that are decoded and not given out.
+    private var decoded = [LineDecoder.Decoded]().makeIterator()
     private var entries: HARScanner?
     /// No record of the current file was seen yet: it can still turn out to be one document.
     private var atFileStart = true
@@ -70,6 +75,7 @@ public final class RequestReader {
     ///
     /// - Parameters:
     ///   - computesFacts: gives each request without facts of its own those of its moment.
+    ///   - digestsInput: gives each request the digest of its record, which runs keep to know it again.
     ///   - every: seconds; of a recording's records, gives out those that are at least so far apart. The others are read
     ///     for the facts' sake. Requests that say what is asked are all given out.
     ///   - task: of requests that name none, where that is known; those that need a question are rejected without one.
@@ -77,13 +83,13 @@ public final class RequestReader {
     ///
     /// Throws `InputError.noFiles`, `.missing`, `.isDirectory` or `.unreadable`.
     public init(
-        paths: [String], limits: Limits = Limits(), computesFacts: Bool = false, every: Double? = nil,
-        task: AnswerTask? = nil, news: NewsFeed? = nil
+        paths: [String], limits: Limits = Limits(), computesFacts: Bool = false, digestsInput: Bool = true,
+        every: Double? = nil, task: AnswerTask? = nil, news: NewsFeed? = nil
     ) throws {
         guard !paths.isEmpty else { throw InputError.noFiles }
         var files: [String] = []
         var bytes = 0
-        for path in try paths.flatMap(Self.files) {
+        for path in try paths.flatMap(RecordingFiles.files) {
             var status = stat()
             guard stat(path, &status) == 0 else { throw InputError.missing(path: path) }
             // Opening a pipe here would disturb its writer; only what can be opened twice is tried.
@@ -97,11 +103,12 @@ public final class RequestReader {
         self.paths = files
         bytesInAll = bytes
         self.limits = limits
+        decoder = LineDecoder(lineBytes: limits.lineBytes, digestsInput: digestsInput)
         history = computesFacts ? FactHistory() : nil
         self.every = every
         self.task = task
         self.news = news
-        labels = Self.labels(paths)
+        labels = RecordingFiles.labels(paths)
         labelSet = Set(labels)
     }
 
@@ -109,6 +116,10 @@ public final class RequestReader {
     /// away meanwhile.
     public func next() throws -> Item? {
         while true {
+            if let line = decoded.next() {
+                if let item = item(line.result, line.number) { return item }
+                continue
+            }
             if let entries {
                 if let item = try entry(entries) { return item }
                 continue
@@ -132,14 +143,19 @@ public final class RequestReader {
                 if isFirst { return reject(0, "an empty file: no records in it") }
                 continue
             }
+            guard isFirst else {
+                let following = lines.following(atMost: LineDecoder.most - 1)
+                decoded = decoder.decode([line] + following, of: lines).makeIterator()
+                continue
+            }
             switch line {
             case .tooLong(let number, let length):
                 atFileStart = false
-                return reject(number, "a line of \(length) bytes; expected at most \(limits.lineBytes)")
+                return reject(number, decoder.tooLong(length).reason)
             case .text(let number, let range):
-                if Self.isBlank(lines.bytes(range)) { continue }
+                if LineDecoder.isBlank(lines.bytes(range)) { continue }
                 atFileStart = false
-                guard let item = try self.item(lines, number, range, isFirst: isFirst) else { continue }
+                guard let item = try firstItem(lines, number, range) else { continue }
                 return item
             }
         }
@@ -163,14 +179,15 @@ public final class RequestReader {
         return true
     }
 
-    private func item(_ lines: LineReader, _ number: Int, _ range: Range<Int>, isFirst: Bool) throws -> Item? {
+    /// Of a file's first line, which may also be the beginning of a document.
+    private func firstItem(_ lines: LineReader, _ number: Int, _ range: Range<Int>) throws -> Item? {
         let bytes = lines.bytes(range)
         do throws(JSONError) {
-            return decoded(try JSONValue(parsing: bytes, place: ""), number)
+            return item(decoder.record(try JSONValue(parsing: bytes, place: "")), number)
         } catch {
-            let reason = Self.reason(error, bytes)
+            let reason = LineDecoder.rejection(error, bytes).reason
             let opening = bytes.first { $0 != 0x20 && $0 != 0x09 }
-            guard isFirst, opening == UInt8(ascii: "{") || opening == UInt8(ascii: "[") else {
+            guard opening == UInt8(ascii: "{") || opening == UInt8(ascii: "[") else {
                 return reject(number, reason)
             }
             // `{` alone can only be the beginning of a document over several lines.
@@ -191,7 +208,7 @@ public final class RequestReader {
         do throws(JSONError) {
             let value = try JSONValue(parsing: bytes, place: "")
             lines.skipAll()
-            return decoded(value, number)
+            return item(decoder.record(value), number)
         } catch {
             guard isOpening else { return reject(number, reason) }
             lines.skipAll()
@@ -201,17 +218,17 @@ public final class RequestReader {
         }
     }
 
-    /// Nil for a moment too near to the last one.
+    /// What is given out for a record; nil for a moment too near to the last one.
     /// - Parameter address: of a HAR's entry, which a person would look for.
-    private func decoded(_ value: JSONValue, _ line: Int, address: String? = nil) -> Item? {
+    private func item(_ result: Result<ScrubbedRecord, Rejection>, _ line: Int, address: String? = nil) -> Item? {
         do throws(Rejection) {
-            var record = try RecordDecoder.decode(value)
-            scrub(&record.snapshot)
-            let fields = record.fields
+            let decoded = try result.get()
+            let (snapshot, fields) = (decoded.record.snapshot, decoded.record.fields)
+            scrubbed.add(decoded.scrubbed)
             let origin = AnalysisRequest.Origin(file: paths[nextFile - 1], line: line)
-            let id = try id(record.givenID, line)
-            let isPlaced = history?.add(record.snapshot, origin: origin) ?? false
-            if let every, let date = record.snapshot.observedAt ?? record.snapshot.reportedAt, fields.isPoll {
+            let id = try id(decoded, line)
+            let isPlaced = history?.add(snapshot, origin: origin) ?? false
+            if let every, let date = snapshot.observedAt ?? snapshot.reportedAt, fields.isPoll {
                 if let lastMoment, date >= lastMoment, date < lastMoment + every { return nil }
                 lastMoment = date
             }
@@ -220,10 +237,10 @@ public final class RequestReader {
                 return reject(line, "question is missing; the task ask needs one", isData: false)
             }
             let request = AnalysisRequest(
-                id: id, ordinal: accepted, snapshot: record.snapshot, origin: origin,
-                inputDigest: Digest.hex(canonical: value), task: fields.task, language: fields.language,
+                id: id, ordinal: accepted, snapshot: snapshot, origin: origin, inputDigest: decoded.inputDigest,
+                task: fields.task, language: fields.language,
                 facts: fields.facts ?? (isPlaced ? history?.facts : nil),
-                news: headlines(fields, record.snapshot).map { item in
+                news: headlines(fields, snapshot).map { item in
                     NewsItem(at: item.at, source: item.source.map(scrub), title: scrub(item.title))
                 }, question: fields.question.map(scrub))
             accepted += 1
@@ -250,61 +267,22 @@ public final class RequestReader {
         return .rejected(record)
     }
 
-    private func scrub(_ text: String) -> String {
-        let (text, identities, secrets) = Scrubber.scrub(text)
-        scrubbed.identities += identities
-        scrubbed.keys += secrets
-        return text
-    }
+    private func scrub(_ text: String) -> String { scrubbed.scrub(text) }
 
-    /// The snapshot's texts, without what must not leave the recording.
-    private func scrub(_ snapshot: inout Snapshot) {
-        snapshot.endpoint = snapshot.endpoint.map(scrub)
-        if let message = snapshot.failure?.message { snapshot.failure?.message = scrub(message) }
-        guard var health = snapshot.health else { return }
-        health.overall = health.overall.map(scrub)
-        health.tick = health.tick.map(scrub)
-        health.epoch = health.epoch.map(scrub)
-        health.duration = health.duration.map(scrub)
-        snapshot.health = health
-    }
-
-    private func id(_ given: String?, _ line: Int) throws(Rejection) -> String {
-        guard let given else { return "\(labels[nextFile - 1]):\(line)" }
-        if let colon = given.lastIndex(of: ":"), labelSet.contains(String(given[..<colon])),
-            Int(given[given.index(after: colon)...]) != nil
+    private func id(_ decoded: ScrubbedRecord, _ line: Int) throws(Rejection) -> String {
+        guard let given = decoded.record.givenID, let word = decoded.givenIDWord else {
+            return "\(labels[nextFile - 1]):\(line)"
+        }
+        // Bytes are faster to search than characters.
+        if given.utf8.contains(UInt8(ascii: ":")), let colon = given.lastIndex(of: ":"),
+            labelSet.contains(String(given[..<colon])), Int(given[given.index(after: colon)...]) != nil
         {
             throw Rejection("id: \(Quoting.quoted(given)) has the form of an id that is made from file and line")
         }
-        guard givenIDs.insert(Digest.word(given)).inserted else {
+        guard givenIDs.insert(word).inserted else {
             throw Rejection("id: \(Quoting.quoted(given)) was used before")
         }
         return given
-    }
-
-    /// The file names without their folders, with as many folders before them as tells equal ones apart.
-    private static func labels(_ paths: [String]) -> [String] {
-        let parts = paths.map { path in path.split(separator: "/").filter { $0 != "." }.map(String.init) }
-        var labels = parts.map { $0.last ?? "input" }
-        for depth in 2...max(2, parts.map(\.count).max() ?? 2) where Set(labels).count < labels.count {
-            let shared = Dictionary(grouping: labels, by: { $0 }).filter { $0.value.count > 1 }
-            for index in labels.indices where shared[labels[index]] != nil {
-                labels[index] = parts[index].suffix(depth).joined(separator: ":")
-            }
-        }
-        // The same file twice.
-        var seen: [String: Int] = [:]
-        for index in labels.indices {
-            let count = seen[labels[index], default: 0] + 1
-            seen[labels[index]] = count
-            if count > 1 { labels[index] += "#\(count)" }
-        }
-        return labels
-    }
-
-    private static func reason(_ error: JSONError, _ bytes: UnsafeRawBufferPointer) -> String {
-        if String(validating: bytes, as: UTF8.self) == nil { return "not valid UTF-8" }
-        return "not JSON: \(error.problem) (column \(error.column))"
     }
 
     /// Looks at the first bytes, and puts the reader in place that they ask for. Words where there is none.
@@ -353,7 +331,8 @@ public final class RequestReader {
             do {
                 let value = try bytes.withUnsafeBytes { try JSONValue(parsing: $0, place: "") }
                 switch try HAREntry.read(value, scrubbed: &scrubbed) {
-                case .record(let record): return decoded(record, number, address: record["endpoint"]?.string)
+                case .record(let record):
+                    return item(decoder.record(record), number, address: record["endpoint"]?.string)
                 case .aside: aside += 1
                 }
             } catch let error as JSONError {
@@ -363,30 +342,5 @@ public final class RequestReader {
             }
         }
         return nil
-    }
-
-    /// The files that a path stands for: itself, or those of the folder, without hidden ones and without its folders.
-    private static func files(_ path: String) throws -> [String] {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
-            return [path]
-        }
-        let names: [String]
-        do {
-            names = try FileManager.default.contentsOfDirectory(atPath: path).filter { !$0.hasPrefix(".") }.sorted()
-        } catch {
-            throw InputError.unreadable(path: path, operation: "listing", code: EACCES, message: "\(error)")
-        }
-        let base = path.hasSuffix("/") ? path : path + "/"
-        let files = names.map { base + $0 }.filter {
-            var isFolder: ObjCBool = false
-            return FileManager.default.fileExists(atPath: $0, isDirectory: &isFolder) && !isFolder.boolValue
-        }
-        guard !files.isEmpty else { throw InputError.emptyFolder(path: path) }
-        return files
-    }
-
-    private static func isBlank(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        bytes.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
     }
 }

@@ -32,9 +32,15 @@ package enum Scrubber {
         "authorization", "cookie", "key", "token", "secret", "password", "session",
     ].map { Array($0.utf8) }
 
+    /// The markers by their first letter, from a to z.
+    private static let markersByLetter = (UInt8(ascii: "a")...UInt8(ascii: "z")).map { letter in
+        markers.filter { $0[0] == letter }
+    }
+
     /// A first look, so that harmless text costs little more than one pass over its bytes.
     private static func look(_ text: String) -> (identity: Bool, secret: Bool) {
         var text = text
+        let markersByLetter = Self.markersByLetter
         return text.withUTF8 { bytes in
             var (run, identity, secret) = (0, false, false)
             for (index, byte) in bytes.enumerated() {
@@ -42,8 +48,8 @@ package enum Scrubber {
                 if run == identityLetters { identity = true }
                 guard !secret, byte | 0x20 >= 0x61, byte | 0x20 <= 0x7A else { continue }
                 let rest = bytes[index...]
-                secret = markers.contains { marker in
-                    marker[0] == byte | 0x20 && rest.count >= marker.count
+                secret = markersByLetter[Int(byte | 0x20) - 0x61].contains { marker in
+                    rest.count >= marker.count
                         && zip(rest, marker).allSatisfy { $0 == $1 || $0 | 0x20 == $1 && (0x41...0x5A).contains($0) }
                 }
             }
@@ -115,4 +121,33 @@ public struct Scrubbed: Sendable, Equatable {
     public init() {}
 
     public var total: Int { cookies + authorizations + keys + identities }
+
+    /// The text, scrubbed; counts what was taken out.
+    mutating func scrub(_ text: String) -> String {
+        let (clean, identities, secrets) = Scrubber.scrub(text)
+        self.identities += identities
+        keys += secrets
+        return clean
+    }
+
+    mutating func add(_ other: Scrubbed) {
+        cookies += other.cookies
+        authorizations += other.authorizations
+        keys += other.keys
+        identities += other.identities
+    }
+}
+
+extension Snapshot {
+    /// Takes out of the texts what must not leave the recording, and counts it.
+    mutating func scrub(counting scrubbed: inout Scrubbed) {
+        endpoint = endpoint.map { scrubbed.scrub($0) }
+        if let message = failure?.message { failure?.message = scrubbed.scrub(message) }
+        guard var health = self.health else { return }
+        health.overall = health.overall.map { scrubbed.scrub($0) }
+        health.tick = health.tick.map { scrubbed.scrub($0) }
+        health.epoch = health.epoch.map { scrubbed.scrub($0) }
+        health.duration = health.duration.map { scrubbed.scrub($0) }
+        self.health = health
+    }
 }

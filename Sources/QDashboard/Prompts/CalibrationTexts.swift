@@ -78,7 +78,7 @@ public final class CalibrationTexts {
         let library = try PromptLibrary(directory: prompts)
         let template = try ChatTemplate(directory: directory)
         var prepared: [String: PreparedPrompt] = [:]
-        let reader = try RequestReader(paths: [path])
+        let reader = try RequestReader(paths: [path], digestsInput: false)
         var texts: [[Int32]] = []
         while let item = try reader.next() {
             guard case .request(let request) = item else { continue }

@@ -15,8 +15,13 @@ public struct Facts: Sendable, Equatable {
     }
 
     private var values: [String: Value] = [:]
+    /// What further forecasts can be made of; nil but of a recording's moments. It is no fact: sets that say the same are
+    /// equal, and it is not merged.
+    var outlook: Outlook?
 
     public init() {}
+
+    public static func == (a: Self, b: Self) -> Bool { a.values == b.values }
 
     public subscript(name: String) -> Value? {
         get { values[name] }

@@ -13,9 +13,11 @@ public struct AnswerConfiguration: Sendable, Equatable {
     ///   - model: the checkpoint's directory, for its tokenizer and chat template.
     ///   - every: seconds between the moments of a recording that are requests; nil where each record is one.
     ///   - wire: how hidden states were rounded between processes; nil where they were not.
+    ///   - horizons: that predictions look ahead to; nil where the run has none.
     public init(
         modelDigest: String, prompts: PromptSet, calibration: ModelCalibration, model: URL, nodeID: String,
-        options: EngineOptions, task: String, every: Double? = nil, wire: String? = nil
+        options: EngineOptions, task: String, every: Double? = nil, wire: String? = nil,
+        horizons: Horizons? = nil
     ) {
         let digests = prompts.digests
         var members = [
@@ -26,6 +28,7 @@ public struct AnswerConfiguration: Sendable, Equatable {
             ("context", options.context.map(String.init) ?? "the model's"),
         ]
         if let wire { members.append(("wire", wire)) }
+        if let horizons { members.append(("horizons", horizons.text)) }
         if let tokenizer = try? Data(contentsOf: model.appending(path: "tokenizer.json"), options: .mappedIfSafe) {
             members.append(("tokenizer", Digest.hex(tokenizer)))
         }

@@ -9,12 +9,17 @@ public struct LedgeredRun: Sendable {
     public let inFlight: Int
     private let observed: NodeMonitor.Observed
 
-    /// - Parameter job: where the nodes are processes of one.
-    public init(run: SnapshotRun, ledger: RunLedger, inFlight: Int, engine: Engine, node: String, job: Job? = nil) {
+    /// - Parameters:
+    ///   - job: where the nodes are processes of one.
+    ///   - pipeline: the one that answers; nil where all of the job's do.
+    public init(
+        run: SnapshotRun, ledger: RunLedger, inFlight: Int, engine: Engine, node: String, job: Job? = nil,
+        pipeline: Int? = nil
+    ) {
         self.run = run
         self.ledger = ledger
         self.inFlight = inFlight
-        observed = NodeMonitor.Observed(node: node, engine: engine, job: job)
+        observed = NodeMonitor.Observed(node: node, engine: engine, job: job, pipeline: pipeline)
     }
 
     /// - Parameter progress: called with the counts so far, on a thread of the ledger's.

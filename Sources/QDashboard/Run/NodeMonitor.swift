@@ -12,9 +12,20 @@ final class NodeMonitor: Sendable {
         let node: String
         let engine: Engine
         let job: Job?
+        /// Nil for all.
+        let pipeline: Int?
 
         /// A process by name: the node's, with its rank where there are several.
         func name(_ rank: Int) -> String { job == nil ? node : "\(node)/rank-\(rank)" }
+
+        /// Whether this process' engine is the pipeline's, or one of them.
+        var isHere: Bool { pipeline ?? 0 == 0 }
+
+        /// Of the other processes.
+        var reports: [NodeReport] {
+            guard let job else { return [] }
+            return job.reports.filter { pipeline == nil || $0.rank / job.place.stages == pipeline }
+        }
     }
 
     private let ledger: RunLedger
@@ -60,11 +71,12 @@ final class NodeMonitor: Sendable {
     private func record() throws -> ([NodeSample], [StageSample]) {
         let elapsed = (ProcessInfo.processInfo.systemUptime - began) * 1e3
         let tally = ledger.currentTally
-        let own = observed.engine.ownUsage
+        let own = observed.isHere ? observed.engine.ownUsage : []
         let name = observed.name(0)
         var first = Self.sample(name, elapsed, NodeReadings().since(first), own)
-        (first.queueLength, first.tokens) = (tally.waiting, observed.job?.tokens(of: 0) ?? tally.tokens)
-        let reports = observed.job?.reports ?? []
+        first.queueLength = tally.waiting
+        if observed.isHere { first.tokens = observed.job?.tokens(of: 0) ?? tally.tokens }
+        let reports = observed.reports
         let batches = own + reports.flatMap(\.stages)
         first.health = health.withLock {
             $0[0, default: HealthCheck()].judge(

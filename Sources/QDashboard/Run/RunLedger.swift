@@ -123,8 +123,8 @@ public final class RunLedger: Sendable {
         // The answer to the one before is committed first: this one is alone then.
         if alone { commits.sync {} }
         if let error = failure.withLock({ $0 }) { throw error }
-        let row = StoredRequest(
-            id: request.id, position: request.ordinal, inputHash: request.inputDigest, node: node)
+        guard let digest = request.inputDigest else { preconditionFailure("a run's reader digests its input") }
+        let row = StoredRequest(id: request.id, position: request.ordinal, inputHash: digest, node: node)
         try store.begin([row], of: run, alone: alone)
         tally.withLock { $0.begun += 1 }
     }

@@ -20,6 +20,8 @@ public struct SnapshotRun: Sendable {
     public let urgency: Urgency?
     /// Answers known already; nil computes all.
     public let cache: CachedAnswers?
+    /// That predictions look ahead to, where the run has any.
+    public let horizons: Horizons?
 
     /// How one request ended.
     public struct Outcome: Sendable {
@@ -50,7 +52,8 @@ public struct SnapshotRun: Sendable {
     }
 
     public init(
-        nodes: [Node], prompts: PromptSet, modelDigest: String, urgency: Urgency? = nil, cache: CachedAnswers? = nil
+        nodes: [Node], prompts: PromptSet, modelDigest: String, urgency: Urgency? = nil, cache: CachedAnswers? = nil,
+        horizons: Horizons? = nil
     ) {
         precondition(!nodes.isEmpty)
         self.nodes = nodes
@@ -58,6 +61,7 @@ public struct SnapshotRun: Sendable {
         self.modelDigest = modelDigest
         self.urgency = urgency
         self.cache = cache
+        self.horizons = horizons
     }
 
     /// Answers what `next` gives, at most `inFlight` at once on each node, and hands each outcome to `finished` as it
@@ -91,12 +95,13 @@ public struct SnapshotRun: Sendable {
                 let arrival = ProcessInfo.processInfo.systemUptime - began
                 let composer: AnswerComposer
                 do {
-                    composer = try AnswerComposer(request, prompts, modelDigest: modelDigest)
+                    composer = try AnswerComposer(request, prompts, modelDigest: modelDigest, horizons: horizons)
                 } catch {
                     finished(Outcome(request: request, arrival: arrival, result: .failure(error)))
                     room.signal()
                     continue
                 }
+                if composer.lacksOutlook { horizons?.addPredictionWithout() }
                 let shown = composer.numbersShown
                 var work = Request(id: request.id, program: composer.program, traced: traced)
                 if let taskClass = urgency?.taskClass(of: composer.task) {

@@ -9,8 +9,9 @@ public struct AnalysisRequest: Sendable, Equatable {
     public let ordinal: Int
     public let snapshot: Snapshot
     public let origin: Origin
-    /// SHA-256 over the record's canonical JSON (see `JSONValue.canonicalJSON`), envelope included.
-    public let inputDigest: String
+    /// SHA-256 over the record's canonical JSON (see `JSONValue.canonicalJSON`), envelope included. Nil where the reader
+    /// was not asked for it.
+    public let inputDigest: String?
     /// What is asked, and in which language; nil where the record leaves that to the run.
     public let task: AnswerTask?
     public let language: Language?
@@ -30,7 +31,7 @@ public struct AnalysisRequest: Sendable, Equatable {
     }
 
     public init(
-        id: String, ordinal: Int, snapshot: Snapshot, origin: Origin, inputDigest: String, task: AnswerTask? = nil,
+        id: String, ordinal: Int, snapshot: Snapshot, origin: Origin, inputDigest: String?, task: AnswerTask? = nil,
         language: Language? = nil, facts: Facts? = nil, news: [NewsItem] = [], question: String? = nil
     ) {
         self.id = id

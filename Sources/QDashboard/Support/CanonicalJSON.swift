@@ -35,12 +35,14 @@ extension JSONValue {
             out.append(UInt8(ascii: "]"))
         case .object(let object):
             out.append(UInt8(ascii: "{"))
-            let members = object.members.sorted { Self.precedes($0.key, $1.key) }
-            for (index, member) in members.enumerated() {
+            let members = object.members
+            // Places are sorted, which are lighter to move than members.
+            let order = members.indices.sorted { Self.precedes(members[$0].key, members[$1].key) }
+            for (index, place) in order.enumerated() {
                 if index > 0 { out.append(UInt8(ascii: ",")) }
-                Self.appendCanonical(member.key, to: &out)
+                Self.appendCanonical(members[place].key, to: &out)
                 out.append(UInt8(ascii: ":"))
-                member.value.appendCanonical(to: &out)
+                members[place].value.appendCanonical(to: &out)
             }
             out.append(UInt8(ascii: "}"))
         }

@@ -4,9 +4,11 @@ import Runtime
 
 /// SHA-256, the digest of everything that results name: inputs and prompts.
 public enum Digest {
+    private static let digits = Array("0123456789abcdef".utf8)
+
     /// Lower-case hex, 64 characters.
     public static func hex(_ bytes: some DataProtocol) -> String {
-        let digits = Array("0123456789abcdef".utf8)
+        let digits = Self.digits
         return String(unsafeUninitializedCapacity: 64) { text in
             var count = 0
             for byte in SHA256.hash(data: bytes) {
@@ -25,6 +27,8 @@ public enum Digest {
 extension Digest {
     /// The first 8 bytes of a text's SHA-256.
     static func word(_ text: String) -> UInt64 {
-        SHA256.hash(data: Data(text.utf8)).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        var (text, hash) = (text, SHA256())
+        text.withUTF8 { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+        return hash.finalize().prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 }

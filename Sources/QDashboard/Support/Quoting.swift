@@ -5,6 +5,7 @@ package enum Quoting {
     /// and secrets are taken out first, while they can still be recognised.
     package static func plain(_ text: String, limit: Int) -> String {
         let text = Scrubber.scrub(text).text
+        if isPlain(text, limit: limit) { return text }
         var scalars = String.UnicodeScalarView()
         var pendingSpace = false
         // A character can be built of any number of scalars: the bound on scalars keeps a hostile one short too.
@@ -24,6 +25,21 @@ package enum Quoting {
         }
         let clean = String(scalars)
         return clean.count <= limit && scalars.count <= limit * 4 ? clean : clean.prefix(max(limit - 1, 0)) + "…"
+    }
+
+    /// Whether a text is as `plain` would make it, as far as a look at its bytes tells: ASCII without control characters
+    /// and without white space to fold.
+    private static func isPlain(_ text: String, limit: Int) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            guard bytes.count <= limit else { return false }
+            var before: UInt8 = 0x20
+            for byte in bytes {
+                guard (0x20...0x7E).contains(byte), byte != 0x20 || before != 0x20 else { return false }
+                before = byte
+            }
+            return before != 0x20 || bytes.isEmpty
+        }
     }
 
     /// As `plain`, in quotation marks, for messages.

@@ -124,7 +124,10 @@ public struct SyntheticRequests {
                 history.add(.rejected(RejectedRecord(file: "", line: index + 1, reason: error.reason)))
             }
             if wanted.contains(index - 1), let statistics {
-                known[index - 1] = Known(facts: history.facts, statistics: statistics)
+                var facts = history.facts
+                // The series of tens of thousands of moments would fill the memory.
+                facts.outlook = nil
+                known[index - 1] = Known(facts: facts, statistics: statistics)
             }
         }
         return known

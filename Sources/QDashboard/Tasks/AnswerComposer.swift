@@ -10,11 +10,14 @@ struct AnswerComposer: Sendable {
     let task: AnswerTask
     let language: Language
     let modelDigest: String
+    /// That a prediction looks ahead to.
+    let horizons: Horizons?
 
     /// Throws `PromptError.unknown` where the set has no prompt for the request.
-    init(_ request: AnalysisRequest, _ prompts: PromptSet, modelDigest: String) throws {
+    init(_ request: AnalysisRequest, _ prompts: PromptSet, modelDigest: String, horizons: Horizons?) throws {
         self.request = request
         self.modelDigest = modelDigest
+        self.horizons = horizons
         prompt = try prompts.prompt(for: request)
         facts = request.allFacts
         task = prompts.task(of: request)
@@ -24,7 +27,9 @@ struct AnswerComposer: Sendable {
     var program: [ProgramStep] { prompt.program(for: facts) }
     var slots: FactSlots { FactSlots(prompt.prompt, facts) }
     /// Of all facts, also those that the prompt does not say.
-    var computed: JSONValue? { ComputedAnswer.json(task, facts, of: request) }
+    var computed: JSONValue? { ComputedAnswer.json(task, facts, of: request, horizons: horizons) }
+    /// A prediction that has horizons, and no recording to look ahead from.
+    var lacksOutlook: Bool { horizons != nil && task == .prediction && request.facts?.outlook == nil }
     var numbersShown: [GroundingFact] { prompt.prompt.numbersShown(of: facts) }
 
     func answer(_ outcome: GroundedAnswering.Outcome, nodeID: String) -> AnswerRecord {

@@ -5,14 +5,21 @@ import Science
 /// The parts of an answer that are arithmetic: made of a request's facts, without a model.
 enum ComputedAnswer {
     /// Nil where the facts show nothing of it.
-    static func json(_ task: AnswerTask, _ facts: Facts, of request: AnalysisRequest) -> JSONValue? {
+    /// - Parameter horizons: that a prediction looks ahead to.
+    static func json(
+        _ task: AnswerTask, _ facts: Facts, of request: AnalysisRequest, horizons: Horizons?
+    ) -> JSONValue? {
         var members: [(String, JSONValue)] = []
         let found = JSONValue.array(findings(facts) + violations(of: request.snapshot))
         switch task {
         case .analysis:
             members = health(facts)
             members.append(("findings", found))
-        case .prediction: members = prediction(facts)
+        case .prediction:
+            members = prediction(facts)
+            if let horizons, let ahead = request.facts?.ahead(horizons)?.object {
+                members += ahead.members.map { ($0.key, $0.value) }
+            }
         case .anomaly: members = [("detector", detector(facts)), ("findings", found)]
         case .oracle: members = oracle(facts, news: request.news.count)
         case .ask: break

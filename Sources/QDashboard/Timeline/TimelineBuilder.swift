@@ -203,7 +203,8 @@ public struct TimelineBuilder: Sendable {
         let source = snapshot.endpoint ?? snapshot.kind.rawValue
         var bare = snapshot
         bare.observedAt = nil
-        var last = sources[source] ?? Last(point: -1, snapshot: bare, at: date)
+        // Taken out meanwhile, since its arrays would be copied otherwise.
+        var last = sources.removeValue(forKey: source) ?? Last(point: -1, snapshot: bare, at: date)
         let isFirst = last.point < 0
         if !isFirst { interval(from: last.at, to: date, &last, origin) }
         if !isFirst, bare == last.snapshot, last.point >= timeline.dropped {

@@ -18,6 +18,6 @@ extension Checkpoint {
                 file.release(piece)
             }
         }
-        return hash.finalize().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        return Hex.text(hash.finalize())
     }
 }

@@ -44,6 +44,6 @@ extension Checkpoint {
     private static func line(_ info: TensorInfo) -> String { "\(info.name) \(info.dtype.rawValue) \(info.shape)\n" }
 
     private static func hex(_ hash: SHA256) -> String {
-        hash.finalize().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        Hex.text(hash.finalize())
     }
 }

@@ -92,13 +92,12 @@ public final class Engine: Answering {
         let pages = try StageSet.pages(model, options)
         capacity = pages * KVCache.pagePositions
         grammars = Grammars(tokenizer, model)
-        let count = options.stages
         let scheduler = Scheduler(
             tokenizer: tokenizer, hidden: model.hidden, pages: pages,
             sequenceLimits: SequenceState.Limits(
                 context: context, endTokens: Set(model.eosTokens), drafts: options.draftTokens),
             limits: Scheduler.Limits(
-                sequences: options.concurrency, rows: options.rowsPerBatch, batches: count == 1 ? 1 : count),
+                sequences: options.concurrency, rows: options.rowsPerBatch, batches: transport.batches),
             observer: observer, send: { transport.enter($0) })
         self.scheduler = scheduler
         stages = try StageSet(

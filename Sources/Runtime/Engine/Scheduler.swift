@@ -1,7 +1,7 @@
 import Foundation
 
-/// Continuous batching over a pipeline: requests join and leave between steps, and as many batches are on their way as
-/// there are stages, so that each has work. One thread; everything in it is that thread's own.
+/// Continuous batching over a pipeline: requests join and leave between steps, and so many batches are on their way that
+/// each stage has work. One thread; everything in it is that thread's own.
 final class Scheduler: @unchecked Sendable {
     enum Event: Sendable {
         case submit(Submission)

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A JSON document, with the order of its members and the difference between 1 and 1.0 kept, so that a file can be read,
 /// changed in one place and written back.
 public enum JSONValue: Sendable, Equatable {
@@ -11,7 +13,7 @@ public enum JSONValue: Sendable, Equatable {
     case array([JSONValue])
     case object(JSONObject)
 
-    public var isNull: Bool { self == .null }
+    public var isNull: Bool { if case .null = self { true } else { false } }
 
     public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
 
@@ -53,16 +55,19 @@ public enum JSONValue: Sendable, Equatable {
     }
 }
 
-/// The members of a JSON object in the file's order. Keys are unique: the parser refuses a second one.
+/// The members of a JSON object in the file's order. Keys are unique, byte by byte: the parser refuses a second one.
 public struct JSONObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
-    public private(set) var keys: [String] = []
-    private var values: [ExactKey: JSONValue] = [:]
+    public private(set) var members: [(key: String, value: JSONValue)] = []
+    /// Where each key stands, of an object that has more members than are searched one by one; of others empty.
+    private var places: [ExactKey: Int] = [:]
 
-    /// Keys are compared byte by byte: Swift's own equality would take "é" and "e" + accent for the same key.
+    /// Up to so many members a search one by one takes less time than a hash.
+    private static let searched = 16
+
     private struct ExactKey: Hashable, Sendable {
         let text: String
 
-        static func == (a: ExactKey, b: ExactKey) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+        static func == (a: ExactKey, b: ExactKey) -> Bool { a.text.hasSameBytes(as: b.text) }
 
         func hash(into hasher: inout Hasher) {
             var text = text
@@ -77,37 +82,66 @@ public struct JSONObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
         for (key, value) in elements { self[key] = value }
     }
 
-    public var count: Int { keys.count }
+    public var count: Int { members.count }
+    public var keys: [String] { members.map { $0.key } }
 
     /// Setting a new key appends it; setting nil removes the key.
     public subscript(key: String) -> JSONValue? {
-        get { values[ExactKey(text: key)] }
+        get { place(of: key).map { members[$0].value } }
         set {
-            guard let newValue else {
-                if values.removeValue(forKey: ExactKey(text: key)) != nil {
-                    keys.removeAll { $0.utf8.elementsEqual(key.utf8) }
-                }
-                return
+            let place = place(of: key)
+            if let newValue {
+                if let place { members[place].value = newValue } else { add(key, newValue) }
+            } else if let place {
+                members.remove(at: place)
+                index()
             }
-            if values.updateValue(newValue, forKey: ExactKey(text: key)) == nil { keys.append(key) }
         }
     }
 
     /// Appends a member; false, and nothing changed, where the key is there already.
     package mutating func append(_ key: String, _ value: JSONValue) -> Bool {
-        let exact = ExactKey(text: key)
-        if let old = values.updateValue(value, forKey: exact) {
-            values[exact] = old
-            return false
-        }
-        keys.append(key)
+        guard place(of: key) == nil else { return false }
+        add(key, value)
         return true
     }
 
-    public var members: [(key: String, value: JSONValue)] { keys.map { ($0, values[ExactKey(text: $0)]!) } }
+    private func place(of key: String) -> Int? {
+        if members.count > Self.searched { return places[ExactKey(text: key)] }
+        for place in members.indices where members[place].key.hasSameBytes(as: key) { return place }
+        return nil
+    }
+
+    private mutating func add(_ key: String, _ value: JSONValue) {
+        if members.isEmpty { members.reserveCapacity(8) }
+        members.append((key: key, value: value))
+        guard members.count > Self.searched else { return }
+        if places.isEmpty { index() } else { places[ExactKey(text: key)] = members.count - 1 }
+    }
+
+    private mutating func index() {
+        places = [:]
+        guard members.count > Self.searched else { return }
+        for (place, member) in members.enumerated() { places[ExactKey(text: member.key)] = place }
+    }
 
     /// Two objects are equal whatever the order of their members.
-    public static func == (a: JSONObject, b: JSONObject) -> Bool { a.values == b.values }
+    public static func == (a: JSONObject, b: JSONObject) -> Bool {
+        a.count == b.count && a.members.allSatisfy { b[$0.key] == $0.value }
+    }
+}
+
+extension String {
+    /// Byte by byte: Swift's own equality would take "é" and "e" + accent for the same text.
+    fileprivate func hasSameBytes(as other: String) -> Bool {
+        guard utf8.count == other.utf8.count else { return false }
+        let isSame = utf8.withContiguousStorageIfAvailable { mine in
+            other.utf8.withContiguousStorageIfAvailable { theirs in
+                mine.isEmpty || memcmp(mine.baseAddress!, theirs.baseAddress!, mine.count) == 0
+            }
+        }
+        return isSame.flatMap { $0 } ?? utf8.elementsEqual(other.utf8)
+    }
 }
 
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,

@@ -61,13 +61,18 @@ struct DecoderWeights: Sendable {
             range.lowerBound == 0
             ? try EmbeddingTable(checkpoint, kernels: compute.kernels) : nil
         if range.upperBound == model.layers {
-            finalNorm = try loader.vector("model.norm.weight", model.hidden)
+            finalNorm = try loader.finalNorm()
             head = try loader.head(
                 model.tiedEmbeddings ? "model.embed_tokens" : "lm_head", model.hidden, model.vocabulary)
         } else {
             finalNorm = nil
             head = nil
         }
+    }
+
+    /// The norm before the head, alone.
+    static func finalNorm(_ checkpoint: Checkpoint, compute: Compute) throws -> AlignedBuffer<Float> {
+        try WeightLoader(checkpoint: checkpoint, quantization: nil, precision: .fp32, compute: compute).finalNorm()
     }
 
     /// Bytes in memory.
@@ -97,6 +102,10 @@ private struct WeightLoader {
 
     func vector(_ name: String, _ count: Int) throws -> AlignedBuffer<Float> {
         try dense(name, [count])
+    }
+
+    func finalNorm() throws -> AlignedBuffer<Float> {
+        try vector("model.norm.weight", checkpoint.configuration.hidden)
     }
 
     func linear(_ module: String, _ inputs: Int, _ outputs: Int, bias hasBias: Bool) throws -> Linear {

@@ -7,6 +7,10 @@ protocol Transport: AnyObject, Sendable {
     /// The stages that run in this process.
     var stages: Range<Int> { get }
 
+    /// Batches on their way at once, so that each stage has work: one is with each, and where a hop takes its time others
+    /// are between them.
+    var batches: Int { get }
+
     /// Where a stage of this process takes its batches from; nil comes out of it when the pipeline ends.
     func inbound(_ stage: Int) -> Channel<StageMessage>
 
@@ -39,6 +43,8 @@ final class ThreadTransport: Transport {
         stages = 0..<count
         links = stages.map { _ in Channel(capacity: 2 * count) }
     }
+
+    var batches: Int { stages.count }
 
     func inbound(_ stage: Int) -> Channel<StageMessage> { links[stage] }
 

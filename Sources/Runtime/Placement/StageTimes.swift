@@ -1,6 +1,10 @@
 /// How long a stage takes, by the roofline: each product waits for its weights to be read or for its sums, whichever
 /// takes longer (Williams et al. 2009).
 struct StageTimes: Sendable {
+    /// What a request takes the first node beside its layers, in seconds: reading and encoding it, scheduling, checking and
+    /// writing the answer. With three million parameters that is a sixth of all, with a billion nothing.
+    static let handling = 1.5e-3
+
     let costs: ModelCosts
     /// Of a node of speed 1.
     let speed: MachineSpeed
@@ -21,7 +25,8 @@ struct StageTimes: Sendable {
     /// Seconds of one request among `sequences` that are at work in `stages` batches.
     func request(_ range: Range<Int>, _ work: Workload, sequences: Int, stages: Int) -> Double {
         let (layer, head) = perRequest(work, sequences: sequences, stages: stages)
-        return range.reduce(0) { $0 + layer[$1] } + (range.upperBound == layer.count ? head : 0)
+        return range.reduce(0) { $0 + layer[$1] } + (range.lowerBound == 0 ? Self.handling : 0)
+            + (range.upperBound == layer.count ? head : 0)
     }
 
     /// Seconds of one request in each layer, and in the head.

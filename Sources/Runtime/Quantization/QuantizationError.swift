@@ -29,6 +29,8 @@ public enum QuantizationError: WordedError, Equatable {
     case override(text: String, problem: String, expected: String?, got: String?)
     /// No choice of schemes meets the budget.
     case budget(place: String, wanted: String, least: String)
+    /// A plan under which every module stays as it is.
+    case nothing(place: String)
     /// A file of sensitivities belongs to another model, or is malformed.
     case sensitivities(place: String, problem: String)
 
@@ -93,6 +95,10 @@ public enum QuantizationError: WordedError, Equatable {
             Wording(
                 place, "no choice of schemes is that small", expected: "at least \(least)", got: wanted,
                 advice: "give a larger budget")
+        case .nothing(let place):
+            Wording(
+                place, "nothing would be quantized: all modules stay as they are",
+                advice: "give a smaller budget, or overrides that leave some of them")
         case .sensitivities(let place, let problem):
             Wording(place, problem, advice: "delete it, and it is measured anew")
         case .outputIsInput(let path):

@@ -24,7 +24,7 @@ extension ModelQuantizer {
         let alone = isWalking ? ends : plans
         var seconds = 0.0
         let searched = try Self.secondsPerWeight(
-            recipe.walks ? recipe.endsMethod : recipe.decoderMethod, plans.first?.scheme)
+            recipe.walks ? recipe.methodByWeights : recipe.decoderMethod, plans.first?.scheme)
         seconds += searched * Double(alone.reduce(0) { $0 + $1.layer.rows * $1.layer.columns })
         if isWalking, let calibration = recipe.calibration {
             let tokens = calibration.tokens
@@ -42,6 +42,9 @@ extension ModelQuantizer {
             for columns in [model.hidden, model.queryWidth, model.hidden, model.intermediate] {
                 products += 0.5 * Double(columns * columns * tokens)
                 if recipe.method == .gptq { products += 0.35 * pow(Double(columns), 3) * Double(threads) }
+            }
+            if let head = headPlan?.layer {
+                products += passes * Double(head.rows * head.columns * head.columns) / Double(model.layers)
             }
             if recipe.smooths { products += Double(block * tokens) + 8 * Double(block * model.hidden) }
             let tries = recipe.smooths ? 9.0 : 1.0

@@ -85,7 +85,8 @@ public struct QuantizationPlan: Sendable, Equatable {
 
     /// `config_groups`: one group of all where a single scheme has the decoder's layers, else a group for each scheme
     /// with its modules by name.
-    func configuration(decoder method: any RoundingMethod, ends: any RoundingMethod) -> QuantizationConfiguration {
+    /// - Parameter embedding: how a quantized embedding is rounded.
+    func configuration(_ method: any RoundingMethod, embedding: any RoundingMethod) -> QuantizationConfiguration {
         let decoder = modules.dropFirst().dropLast()
         let head = schemes["lm_head"]
         func ordered(_ method: any RoundingMethod, _ scheme: QuantizationScheme) -> Bool {
@@ -101,18 +102,18 @@ public struct QuantizationPlan: Sendable, Equatable {
         }
         struct Key: Hashable {
             let scheme: QuantizationScheme
-            let isEnd: Bool
+            let isEmbedding: Bool
         }
         var names: [Key: [String]] = [:]
         var order: [Key] = []
         for layer in modules {
             guard let scheme = schemes[layer.module] else { continue }
-            let key = Key(scheme: scheme, isEnd: layer.isEnd)
+            let key = Key(scheme: scheme, isEmbedding: layer.module == "model.embed_tokens")
             if names[key] == nil { order.append(key) }
             names[key, default: []].append(layer.module)
         }
         let groups = order.enumerated().map { index, key in
-            let used = key.isEnd ? ends : method
+            let used = key.isEmbedding ? embedding : method
             return QuantizationConfiguration.Group(
                 name: "group_\(index)", targets: names[key]!, scheme: key.scheme, observer: used.observer,
                 activationOrder: ordered(used, key.scheme))
@@ -139,7 +140,7 @@ extension QuantizationScheme {
 }
 
 extension LinearLayer {
-    /// Whether it is embedding or head, whose inputs no calibration describes.
+    /// Whether it is embedding or head, and not of the decoder's layers.
     var isEnd: Bool { module == "model.embed_tokens" || module == "lm_head" }
 }
 

@@ -47,8 +47,8 @@ public struct QuantizationRecipe: Sendable {
     /// For reports: "gptq", "awq+gptq".
     public var label: String { (smooths && method != .awq ? "awq+" : "") + method.rawValue }
 
-    /// For embedding and head, whose inputs no calibration describes: by their weights alone.
-    var endsMethod: any RoundingMethod { method == .rtn ? RoundToNearest() : SearchedScale() }
+    /// For modules whose inputs no calibration describes, as an embedding's.
+    var methodByWeights: any RoundingMethod { method == .rtn ? RoundToNearest() : SearchedScale() }
 
     /// For the configuration's record.
     var decoderMethod: any RoundingMethod {

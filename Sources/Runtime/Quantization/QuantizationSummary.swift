@@ -10,8 +10,8 @@ extension ModelQuantizer {
 
     public struct Summary: Sendable {
         public let method: String
-        /// How embedding and head are rounded, where they are quantized and calibration is for the decoder alone.
-        public let endsMethod: String?
+        /// How the embedding is rounded, where it is quantized and the method needs calibration.
+        public let embeddingMethod: String?
         public let layers: [Layer]
         /// Bytes of all tensors.
         public let bytesBefore, bytesAfter: Int
@@ -39,9 +39,10 @@ extension ModelQuantizer {
                 layer: plan.layer, scheme: plan.scheme, bytesBefore: plan.source.byteCount,
                 bytesAfter: plan.targets.reduce(0) { $0 + $1.byteCount }, quality: qualities[plan.layer.module])
         }
-        let hasEnds = layers.contains { $0.layer.isEnd }
+        let hasEmbedding = plans.contains { $0.layer.module == "model.embed_tokens" }
         return Summary(
-            method: recipe.label, endsMethod: recipe.walks && hasEnds ? recipe.endsMethod.name : nil, layers: layers,
+            method: recipe.label,
+            embeddingMethod: recipe.walks && hasEmbedding ? recipe.methodByWeights.name : nil, layers: layers,
             bytesBefore: checkpoint.tensors.values.reduce(0) { $0 + $1.byteCount },
             bytesAfter: copies.reduce(0) { $0 + $1.byteCount } + layers.reduce(0) { $0 + $1.bytesAfter },
             parameters: checkpoint.tensors.values.reduce(0) { $0 + $1.count })

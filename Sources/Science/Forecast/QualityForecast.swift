@@ -23,8 +23,11 @@ public enum QualityForecast {
     /// - Parameters:
     ///   - ticks: of the epoch so far, every five minutes; `empty` likewise, at the same instants.
     ///   - horizon: steps.
+    ///   - widening: of the intervals, for other horizons than the fitted one.
     /// - Returns: percent; nil of fewer than 24 steps.
-    public static func forecast(ticks: ArraySlice<Double>, empty: ArraySlice<Double>, horizon: Int) -> Forecast? {
+    public static func forecast(
+        ticks: ArraySlice<Double>, empty: ArraySlice<Double>, horizon: Int, widening: Widening = .one
+    ) -> Forecast? {
         precondition(ticks.count == empty.count && horizon > 0)
         let (ticks, empty) = (Array(ticks), Array(empty))
         guard ticks.count >= 24, let now = ticks.last, let lost = empty.last, ticks[0] >= 0, now > 0 else { return nil }
@@ -44,9 +47,10 @@ public enum QualityForecast {
         func interval(_ half: Double) -> Forecast.Interval {
             .init(low: max(0, value - half * scale), high: min(100, value + half * scale))
         }
+        let half80 = halfWidth80 * widening.level80
         return Forecast(
-            method: .mixture, value: min(100, max(0, value)), interval80: interval(halfWidth80),
-            interval95: interval(halfWidth95))
+            method: .mixture, value: min(100, max(0, value)), interval80: interval(half80),
+            interval95: interval(max(half80, halfWidth95 * widening.level95)))
     }
 
     /// Percent of the ticks between two steps; nil where there were none, or the counts went back.

@@ -59,6 +59,32 @@ import Testing
         #expect(errors["imatrix"]! < rtn && errors["awq"]! < rtn && errors["awq+gptq"]! < mse, "\(errors)")
     }
 
+    /// The head alone, also one that is parted from its embedding: GPTQ rounds it by what reaches it.
+    @Test(arguments: ["qwen2-tied", "qwen2-untied"])
+    func theHeadIsCalibratedToo(_ name: String) async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "head-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let checkpoint = try Checkpoint(directory: fixture("models/\(name)"))
+        let model = checkpoint.configuration
+        var divergences: [QuantizationRecipe.Method: Double] = [:]
+        for method in [QuantizationRecipe.Method.mse, .gptq] {
+            var plan = QuantizationPlan(model)
+            plan["lm_head"] = QuantizationScheme(bits: 4, groupSize: nil)
+            let recipe = QuantizationRecipe(plan: plan, method: method, calibration: try calibration(model))
+            let output = directory.appending(path: method.rawValue)
+            _ = try ModelQuantizer(checkpoint, recipe: recipe).write(to: output)
+            var options = ComparisonOptions()
+            options.window = 64
+            options.precision = .fp32
+            let comparison = try await ModelComparison.run(
+                reference: checkpoint, candidate: try Checkpoint(directory: output),
+                text: recipe.calibration?.windows.flatMap { $0 } ?? [], options: options)
+            divergences[method] = comparison.summary.mean.value
+        }
+        #expect(divergences[.gptq]! < 0.9 * divergences[.mse]!, "\(divergences)")
+    }
+
     @Test func provenanceStandsInTheFile() throws {
         try temporaryDirectory { directory in
             let checkpoint = try Checkpoint(directory: fixture("models/qwen2-tied"))

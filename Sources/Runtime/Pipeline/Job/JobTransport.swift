@@ -6,10 +6,11 @@ import Synchronization
 /// What only the scheduler needs (tokens, who asked, the buffer) stays in its process, by the batch's number.
 final class JobTransport: Transport {
     let stages: Range<Int>
+    let batches: Int
     private let job: Job
     private let kernels: KernelSet
     private let isLast: Bool
-    // As many batches are on their way as the pipeline has stages: there is always room.
+    // No more than `batches` are on their way: there is always room.
     private let link = Channel<StageMessage>(capacity: .max)
     private let scheduler = Once<@Sendable (StageMessage) -> Void>()
     private let state: Mutex<State>
@@ -24,8 +25,9 @@ final class JobTransport: Transport {
         var spare: [AlignedBuffer<Float>] = []
     }
 
-    init(_ job: Job, width: Int, pages: Int, format: WireFormat, kernels: KernelSet) {
+    init(_ job: Job, batches: Int, width: Int, pages: Int, format: WireFormat, kernels: KernelSet) {
         self.job = job
+        self.batches = batches
         self.kernels = kernels
         let place = job.place
         stages = place.stage..<place.stage + 1
@@ -87,7 +89,7 @@ final class JobTransport: Transport {
     }
 
     private func release(_ message: StageMessage) {
-        state.withLock { if $0.spare.count < 2 * job.place.stages { $0.spare.append(message.hidden) } }
+        state.withLock { if $0.spare.count < batches { $0.spare.append(message.hidden) } }
     }
 
     private func takeBack(_ parcel: Parcel) throws {
@@ -129,11 +131,15 @@ public struct JobPipeline: Sendable {
 
     /// - Throws: `EngineError` where the model has fewer layers than there are stages, `KernelError`.
     public init(_ job: Job, _ checkpoint: Checkpoint, options: EngineOptions, format: WireFormat) throws {
-        _ = try Partition(ModelOutline(checkpoint), options: options)
+        let outline = try ModelOutline(checkpoint)
+        let kernels = try KernelSet.select(options.kernels)
+        let costs = try ModelCosts(
+            outline, precision: options.precision, cachePrecision: options.cachePrecision, kernels: kernels)
+        let ranges = try Partition(outline, options: options).ranges
         let model = checkpoint.configuration
         transport = JobTransport(
-            job, width: model.hidden, pages: try StageSet.pages(model, options), format: format,
-            kernels: try KernelSet.select(options.kernels))
+            job, batches: PipelineDepth.batches(costs, ranges, options: options), width: model.hidden,
+            pages: try StageSet.pages(model, options), format: format, kernels: kernels)
         sharing = job.messenger.ranksHere
     }
 }

@@ -16,7 +16,7 @@ enum RunningProgram {
                 file.withBytes(piece) { hash.update(bufferPointer: $0) }
                 file.release(piece)
             }
-            return .success(hash.finalize().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined())
+            return .success(Hex.text(hash.finalize()))
         } catch {
             return .failure(error)
         }

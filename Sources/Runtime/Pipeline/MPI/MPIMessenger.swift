@@ -4,7 +4,8 @@
     import Synchronization
 
     /// Messages over MPI. All calls into it come from one thread, which MPI is told (FUNNELED); none of them waits. Between
-    /// rounds the thread naps, the longer the less goes on, so that an idle rank leaves its core to a busy one.
+    /// rounds the thread sleeps on the rank's doorbell, which whoever has something for it rings: this process' threads, and
+    /// the ranks on this machine. Of those on others it hears by waking, the more rarely the less goes on.
     final class MPIMessenger: Messenger, @unchecked Sendable {
         let rank: Int
         let ranks: Int
@@ -23,10 +24,11 @@
             var handler: (any MessageHandler)?
             var isLeaving = false
             var aborts = false
+            /// The doorbell is gone.
+            var hasLeft = false
         }
 
         private let queue: Mutex<Queue>
-        private let wakeUp = DispatchSemaphore(value: 0)
         private let hasLeft = DispatchSemaphore(value: 0)
         private let turnStamp = Atomic<UInt64>(0)
 
@@ -93,20 +95,23 @@
         }
 
         func start(_ handler: any MessageHandler) {
-            queue.withLock { $0.handler = handler }
-            wakeUp.signal()
+            change { $0.handler = handler }
+        }
+
+        /// Changes what the thread works by, and wakes it.
+        private func change(_ body: (inout Queue) -> Void) {
+            queue.withLock { queue in
+                body(&queue)
+                if !queue.hasLeft { cmpi_ring(Int32(rank)) }
+            }
         }
 
         func send(_ parcel: Parcel, _ kind: MessageKind, to rank: Int) {
             precondition(rank != self.rank && parcel.count < Int(Int32.max))
-            let wasEmpty = queue.withLock { queue in
-                defer {
-                    queue.waiting.append(Outgoing(parcel: parcel, kind: kind, rank: rank))
-                    queue.backlog[rank] += 1
-                }
-                return queue.waiting.isEmpty
+            change {
+                $0.waiting.append(Outgoing(parcel: parcel, kind: kind, rank: rank))
+                $0.backlog[rank] += 1
             }
-            if wasEmpty { wakeUp.signal() }
         }
 
         func backlog(to rank: Int) -> Int { queue.withLock { $0.backlog[rank] } }
@@ -116,14 +121,12 @@
         private func stamp() { turnStamp.store(UInt64(monotonicSeconds() * 1e9), ordering: .relaxed) }
 
         func finish(within seconds: Double) -> Bool {
-            queue.withLock { $0.isLeaving = true }
-            wakeUp.signal()
+            change { $0.isLeaving = true }
             return hasLeft.wait(timeout: .now() + seconds) == .success
         }
 
         func abort(within seconds: Double) {
-            queue.withLock { $0.aborts = true }
-            wakeUp.signal()
+            change { $0.aborts = true }
             _ = hasLeft.wait(timeout: .now() + seconds)
         }
 
@@ -154,6 +157,7 @@
             var lastEvent = monotonicSeconds()
             while true {
                 let now = monotonicSeconds()
+                let rings = cmpi_rings()
                 let (outgoing, handler, isLeaving, aborts) = queue.withLock { queue in
                     // Nobody is there to deliver to before `start`; what comes waits in MPI.
                     defer { queue.waiting.removeAll(keepingCapacity: true) }
@@ -173,19 +177,21 @@
                     handler.turn(now)
                 }
                 if isLeaving, outgoing.isEmpty, traffic.sending.isEmpty {
+                    queue.withLock { $0.hasLeft = true }
                     _ = cmpi_finish()
                     hasLeft.signal()
                     return
                 }
                 if moved { lastEvent = now }
-                nap(idle: now - lastEvent, pending: !traffic.isIdle)
+                cmpi_sleep(rings, Int64(longestSleep(idle: now - lastEvent, pending: !traffic.isIdle) * 1e9))
             }
         }
 
-        /// An eighth of the time without an event, so that a message waits little longer for it than it did anyway.
-        private func nap(idle: Double, pending: Bool) {
-            let seconds = pending ? 20e-6 : min(max(idle / 8, 20e-6), 1e-3)
-            _ = wakeUp.wait(timeout: .now() + .nanoseconds(Int(seconds * 1e9)))
+        /// Seconds. What is on its way moves only while both ends look. Other machines cannot ring: an eighth of the time
+        /// without an event, so that a message waits little longer than it did anyway. It keeps a virtual processor from
+        /// halting in a short pause, too, from which a bell wakes it in a third of a millisecond.
+        private func longestSleep(idle: Double, pending: Bool) -> Double {
+            pending ? 20e-6 : min(max(idle / 8, 20e-6), 1e-3)
         }
 
         private func send(_ message: Outgoing, _ traffic: inout Traffic, _ handler: (any MessageHandler)?) {
@@ -198,6 +204,7 @@
                 handler?.lost(message.rank, operation: "sending to it", reason: Self.text(code))
                 return
             }
+            cmpi_ring(Int32(message.rank))
             traffic.sending.append(Sending(parcel: message.parcel, rank: message.rank, request: request))
         }
 
@@ -210,6 +217,7 @@
                 var request = sending.request
                 guard isDone(&request, sending.rank, "sending to it", handler) else { return false }
                 gone(sending.rank)
+                cmpi_ring(Int32(sending.rank))
                 moved = true
                 return true
             }
@@ -221,6 +229,8 @@
                 while let first = traffic.receiving[source].first, first.isDone {
                     traffic.receiving[source].removeFirst()
                     moved = true
+                    // Its sender waits for that, where the message was long.
+                    cmpi_ring(Int32(source))
                     guard let kind = first.kind else {
                         handler?.lost(source, operation: "receiving from it", reason: "a message of unknown kind")
                         continue

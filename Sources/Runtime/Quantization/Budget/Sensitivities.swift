@@ -50,7 +50,7 @@ public struct Sensitivities: Sendable, Equatable {
 
     /// SHA-256 of the JSON as it is written, in lower-case hexadecimal.
     public var digest: String {
-        SHA256.hash(data: json.serialized()).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        Hex.text(SHA256.hash(data: json.serialized()))
     }
 
     /// Modules of which it knows no choice; a tied head goes with its embedding.

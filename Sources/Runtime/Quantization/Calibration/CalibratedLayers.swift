@@ -8,6 +8,8 @@ final class CalibratedLayers {
     private let compute: Compute
     private var smoothing = Smoothing()
     private var qualities: [String: SignalToNoise] = [:]
+    /// By what reaches the head behind the quantized layers.
+    private var headMethod: (any RoundingMethod)?
 
     private var checkpoint: Checkpoint { quantizer.checkpoint }
     private var recipe: QuantizationRecipe { quantizer.recipe }
@@ -25,6 +27,11 @@ final class CalibratedLayers {
 
     /// nil for modules that are not among the decoder's layers.
     func quality(of module: String) -> SignalToNoise? { qualities[module] }
+
+    /// How the head is rounded; nil for other modules.
+    func headMethod(of layer: LinearLayer) -> (any RoundingMethod)? {
+        layer == quantizer.headPlan?.layer ? headMethod : nil
+    }
 
     /// Copies a module's tensors from where they were kept.
     func copy(_ plan: ModelQuantizer.Plan, to writer: ShardedWriter) throws {
@@ -82,6 +89,9 @@ final class CalibratedLayers {
             }
             progress(quantizer.plans.filter { qualities[$0.layer.module] != nil }.count)
         }
+        guard let plan = quantizer.headPlan else { return }
+        let norm = try DecoderWeights.finalNorm(checkpoint, compute: compute)
+        headMethod = try slots.calibrated([plan.layer], on: walk.output(norm), plan.scheme).method
     }
 
     /// The layer in fp32, its memory its own.

@@ -75,7 +75,7 @@ public struct CalibrationSet: Sendable, Equatable {
             window.withUnsafeBytes { hash.update(bufferPointer: $0) }
             hash.update(data: [0xFF])
         }
-        digest = hash.finalize().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        digest = Hex.text(hash.finalize())
     }
 
     /// The first windows of `count` tokens in all, at least one.

@@ -59,6 +59,9 @@ final class CalibrationWalk {
         runner.add(runner.apply(exact.down, r), to: reference)
     }
 
+    /// What the head reads behind the quantized layers, [tokens, hidden].
+    func output(_ norm: AlignedBuffer<Float>) -> OwnedRows { runner.normed(x, norm) }
+
     private func attended(_ layers: [Linear], _ n: OwnedRows) -> OwnedRows {
         runner.attended(
             runner.apply(layers[0], n), runner.apply(layers[1], n), runner.apply(layers[2], n))

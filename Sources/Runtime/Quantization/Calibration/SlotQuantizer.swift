@@ -13,26 +13,7 @@ struct SlotQuantizer {
         _ layers: [LinearLayer], exact: [Linear], input: CalibrationWalk.Input
     ) throws -> [(linear: Linear, packed: QuantizedLayer?)] {
         guard let scheme = recipe.plan[layers[0].module] else { return exact.map { ($0, nil) } }
-        let moments = SecondMoments(columns: input.rows.rows.width)
-        let rows = recipe.quantizesActivations ? int8Image(input.rows.rows, scheme: scheme) : input.rows
-        defer { withExtendedLifetime(input) {} }
-        moments.add(rows, pool: compute.pool)
-        moments.finish(pool: compute.pool)
-        let method: any RoundingMethod
-        var factor: GPTQFactor?
-        switch recipe.method {
-        case .gptq:
-            let made = try GPTQFactor(
-                moments, damping: recipe.gptq.damping, module: layers[0].module, pool: compute.pool)
-            factor = made
-            method = GPTQ(
-                factors: Dictionary(uniqueKeysWithValues: layers.map { ($0.module, made) }), options: recipe.gptq)
-        case .imatrix:
-            let diagonal = moments.diagonal
-            method = SearchedScale(importance: Dictionary(uniqueKeysWithValues: layers.map { ($0.module, diagonal) }))
-        case .mse, .awq: method = SearchedScale()
-        case .rtn: method = RoundToNearest()
-        }
+        let (method, factor, rows) = try calibrated(layers, on: input.rows, scheme)
         return try zip(layers, exact).map { layer, linear in
             guard case .dense(let dense) = linear.weights else { preconditionFailure("full weights") }
             var target = UnsafeBufferPointer(dense.buffer)
@@ -44,6 +25,30 @@ struct SlotQuantizer {
                     scheme: scheme), method: method, place: place)
             let result = try withExtendedLifetime(moved) { try quantizer.quantize(target) }
             return (self.linear(PackedWeight(result), bias: linear.bias), result)
+        }
+    }
+
+    /// The recipe's method for layers that read the same input [tokens, columns], what GPTQ learned of it, and the input as
+    /// the method counts it: with int8 activations where the recipe says so.
+    func calibrated(
+        _ layers: [LinearLayer], on input: OwnedRows, _ scheme: QuantizationScheme
+    ) throws -> (method: any RoundingMethod, factor: GPTQFactor?, rows: OwnedRows) {
+        let rows = recipe.quantizesActivations ? int8Image(input.rows, scheme: scheme) : input
+        defer { withExtendedLifetime(input) {} }
+        let moments = SecondMoments(columns: rows.rows.width)
+        moments.add(rows, pool: compute.pool)
+        moments.finish(pool: compute.pool)
+        func each<Value>(_ value: Value) -> [String: Value] {
+            Dictionary(uniqueKeysWithValues: layers.map { ($0.module, value) })
+        }
+        switch recipe.method {
+        case .gptq:
+            let factor = try GPTQFactor(
+                moments, damping: recipe.gptq.damping, module: layers[0].module, pool: compute.pool)
+            return (GPTQ(factors: each(factor), options: recipe.gptq), factor, rows)
+        case .imatrix: return (SearchedScale(importance: each(moments.diagonal)), nil, rows)
+        case .mse, .awq: return (SearchedScale(), nil, rows)
+        case .rtn: return (RoundToNearest(), nil, rows)
         }
     }
 
