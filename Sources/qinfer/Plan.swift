@@ -83,6 +83,7 @@ struct Plan: ParsableCommand {
             outline = try outline.quantized(by: QuantizationScheme(bits: bits, groupSize: groupSize ?? 64))
         }
         var options = try engine.options(nodeMemory: Self.nodeMemory)
+        options.stagesAreNodes = true
         options.workload = Workload(promptTokens: promptTokens, outputTokens: outputTokens)
         let kernels = try KernelSet.select()
         // Before the measurement: what does not fit is said at once.

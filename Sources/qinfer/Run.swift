@@ -118,6 +118,12 @@ struct Run: ParsableCommand {
         guard (0...1).contains(consensusThreshold) else {
             throw ValidationError("--consensus-threshold: expected 0 to 1, got \(consensusThreshold)")
         }
+        if consensus != nil && cache != nil {
+            throw ValidationError("--cache would answer for the other replicas: leave it out with --consensus")
+        }
+        if count != nil, let pipe = snapshots.first(where: Self.isPipe) {
+            throw ValidationError("\(pipe) is a pipe, which can be read once: a vote needs files")
+        }
         if news != nil && task != .oracle { throw ValidationError("--news needs --task oracle") }
         if !horizonFlags.horizon.isEmpty && task != .prediction {
             throw ValidationError("--horizon needs --task prediction")
@@ -132,6 +138,11 @@ struct Run: ParsableCommand {
         if resume && trace != nil {
             throw ValidationError("--trace cannot go on with --resume: a trace is written whole")
         }
+    }
+
+    private static func isPipe(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
     }
 
     /// Nil where requests wait in order, and for ever.

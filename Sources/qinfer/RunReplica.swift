@@ -42,7 +42,9 @@ extension Run {
                 }
                 return nil
             }
-            let node = try AnsweringNode(self, model: model, name: nodeID, key: signingKey)
+            // In a vote each replica has a node and a key of its own.
+            let node = try AnsweringNode(
+                self, model: model, name: nodeID, key: consensus == nil ? signingKey : nil)
             let (runner, others) = try job.lead(
                 JobWork(node.checkpoint, options: engine.options, format: jobFlags.wire),
                 tokenizer: Tokenizer(directory: node.directory))
@@ -141,7 +143,8 @@ private struct AnsweringNode {
         directory = URL(fileURLWithPath: model)
         let news = try run.news.map { try NewsFeed(path: $0) }
         reader = try RequestReader(
-            paths: run.snapshots, computesFacts: true, every: run.every?.seconds, task: run.task, news: news)
+            paths: run.snapshots, computesFacts: true, looksAhead: run.horizonFlags.parsed() != nil,
+            every: run.every?.seconds, task: run.task, news: news)
         checkpoint = try Checkpoint(directory: directory)
         digest = try checkpoint.digest()
         let calibration = try ModelCalibration(model: directory)
@@ -173,7 +176,7 @@ private struct AnsweringNode {
             directory: output, existing: run.resume ? .resume : run.force ? .overwrite : .refuse,
             configuration: configuration)
         let work = SnapshotRun(
-            nodes: nodes, prompts: try prompts.contextual(engine), modelDigest: digest,
+            nodes: nodes, prompts: try prompts.contextual(nodes[0].answering), modelDigest: digest,
             urgency: run.urgency, cache: cache, horizons: horizons)
         // One of several that answer side by side shows it for all.
         let progress = pipeline ?? 0 == 0 ? Progress("answers", total: nil) : nil

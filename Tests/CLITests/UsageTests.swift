@@ -71,6 +71,7 @@ import Testing
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--resume", "--trace", "t.h5"],
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--language", "fr"],
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--consensus", "2"],
+            ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--consensus", "3", "--cache", "c"],
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--task-class", "ORACLE"],
             ["qinfer", "verify", "d", "--public-key", "node=0g"], ["qinfer", "plan", "m", "--wire", "fp8"],
             ["qinfer", "run", "m", "--snapshots", "s", "--output", "o", "--consensus-threshold", "2"],

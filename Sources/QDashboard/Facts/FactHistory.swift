@@ -15,9 +15,13 @@ public struct FactHistory: Sendable {
     /// The first recording whose facts start anew because it begins before the last one ended; nil where none does.
     public private(set) var startedAnew: String?
 
+    /// Whether facts keep what forecasts at any horizon are made of: some hundred kilobytes a moment at the most.
+    private let looksAhead: Bool
+
     /// - Parameter clock: the machine's time; a recording does not end long after it.
-    public init(limits: TimelineBuilder.Limits = .init(), clock: Date = Date()) {
+    public init(limits: TimelineBuilder.Limits = .init(), looksAhead: Bool = true, clock: Date = Date()) {
         self.limits = limits
+        self.looksAhead = looksAhead
         builder = TimelineBuilder(limits: limits, clock: clock)
         leaps = TimeLeaps(clock: clock)
     }
@@ -81,7 +85,7 @@ public struct FactHistory: Sendable {
         guard let now else { return Facts() }
         var facts = Facts(FactContext(builder.timeline, series, now: now))
         detector.add(to: &facts)
-        facts.outlook = Outlook(now: now.timeIntervalSince1970, grids: series.grids)
+        if looksAhead { facts.outlook = Outlook(now: now.timeIntervalSince1970, grids: series.grids) }
         return facts
     }
 }

@@ -75,6 +75,7 @@ public final class RequestReader {
     ///
     /// - Parameters:
     ///   - computesFacts: gives each request without facts of its own those of its moment.
+    ///   - looksAhead: facts so computed keep what forecasts at any horizon are made of.
     ///   - digestsInput: gives each request the digest of its record, which runs keep to know it again.
     ///   - every: seconds; of a recording's records, gives out those that are at least so far apart. The others are read
     ///     for the facts' sake. Requests that say what is asked are all given out.
@@ -83,8 +84,8 @@ public final class RequestReader {
     ///
     /// Throws `InputError.noFiles`, `.missing`, `.isDirectory` or `.unreadable`.
     public init(
-        paths: [String], limits: Limits = Limits(), computesFacts: Bool = false, digestsInput: Bool = true,
-        every: Double? = nil, task: AnswerTask? = nil, news: NewsFeed? = nil
+        paths: [String], limits: Limits = Limits(), computesFacts: Bool = false, looksAhead: Bool = false,
+        digestsInput: Bool = true, every: Double? = nil, task: AnswerTask? = nil, news: NewsFeed? = nil
     ) throws {
         guard !paths.isEmpty else { throw InputError.noFiles }
         var files: [String] = []
@@ -104,7 +105,7 @@ public final class RequestReader {
         bytesInAll = bytes
         self.limits = limits
         decoder = LineDecoder(lineBytes: limits.lineBytes, digestsInput: digestsInput)
-        history = computesFacts ? FactHistory() : nil
+        history = computesFacts ? FactHistory(looksAhead: looksAhead) : nil
         self.every = every
         self.task = task
         self.news = news

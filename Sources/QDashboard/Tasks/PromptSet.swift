@@ -99,7 +99,12 @@ public struct PromptSet: Sendable {
         for (key, prompt) in prepared {
             guard let (program, choices) = prompt.contentFree else { continue }
             let box = Answer()
-            try engine.submit(Request(id: "content-free", program: program)) { box.set($0) }
+            do {
+                try engine.submit(Request(id: "content-free", program: program)) { box.set($0) }
+            } catch EngineError.promptTooLong {
+                // Then no request fits either, whose facts are longer: each is rejected by name.
+                continue
+            }
             let completion = try box.wait().get()
             for outcome in completion.choices where choices.contains(outcome.name) {
                 set.prepared[key]?.scoring[outcome.name, default: .init()].offsets = outcome.logProbabilities

@@ -22,6 +22,8 @@ public struct EngineOptions: Sendable {
     public var draftTokens = 0
     /// The machines, one a stage, that the layers are divided for; empty for equal ones without a limit.
     public var nodes: [PipelineNode] = []
+    /// Each stage is a process of its own: then the first one also reads, schedules and writes, and has fewer layers for it.
+    public var stagesAreNodes = false
     /// The mean request that the stages are balanced for.
     public var workload = Workload()
 

@@ -99,6 +99,9 @@ public struct PipelinePlan: Sendable, Encodable {
             let isLast = index == count - 1
             // The token goes back as a 32-bit number.
             let sent = count == 1 ? 0 : isLast ? 4 : hidden
+            let request =
+                times.request(range, work, sequences: options.concurrency, stages: count)
+                + (index == 0 && options.stagesAreNodes ? StageTimes.handling : 0)
             func step(_ rows: Int) -> Double {
                 times.step(range, rows: Double(rows), positions: middle, headRows: Double(rows)) / node.speed
             }
@@ -108,7 +111,7 @@ public struct PipelinePlan: Sendable, Encodable {
                 cacheBytesPerRequest: positions * range.count * costs.cacheBytesPerPosition,
                 cacheBytes: memory.cacheBytes, memoryBytes: memory.bytes, memoryLimitBytes: node.memoryBytes,
                 macsPerToken: part.macs, stepSeconds: step(1), batchStepSeconds: step(batch),
-                requestSeconds: times.request(range, work, sequences: options.concurrency, stages: count) / node.speed,
+                requestSeconds: request / node.speed,
                 shareOfTime: 0, utilization: 0, bytesSentPerToken: sent, hopSeconds: hop(sent, 1),
                 batchHopSeconds: hop(sent, batch))
         }

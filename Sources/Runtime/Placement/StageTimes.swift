@@ -25,8 +25,7 @@ struct StageTimes: Sendable {
     /// Seconds of one request among `sequences` that are at work in `stages` batches.
     func request(_ range: Range<Int>, _ work: Workload, sequences: Int, stages: Int) -> Double {
         let (layer, head) = perRequest(work, sequences: sequences, stages: stages)
-        return range.reduce(0) { $0 + layer[$1] } + (range.lowerBound == 0 ? Self.handling : 0)
-            + (range.upperBound == layer.count ? head : 0)
+        return range.reduce(0) { $0 + layer[$1] } + (range.upperBound == layer.count ? head : 0)
     }
 
     /// Seconds of one request in each layer, and in the head.

@@ -66,6 +66,7 @@ import Testing
             if let bits { outline = try outline.quantized(by: QuantizationScheme(bits: bits, groupSize: 64)) }
             var options = EngineOptions()
             options.stages = stages
+            options.stagesAreNodes = true
             options.concurrency = [1, 8, 128].randomElement(using: &random)!
             options.nodes = (0..<stages).map { _ in
                 PipelineNode(speed: [0.5, 1, 1.7].randomElement(using: &random)!)

@@ -3,12 +3,13 @@ import Foundation
 /// What the ranks of a job work with; all are to be given the same.
 public struct JobWork: Sendable {
     public let checkpoint: Checkpoint
-    public let options: EngineOptions
+    public private(set) var options: EngineOptions
     public let format: WireFormat
 
     public init(_ checkpoint: Checkpoint, options: EngineOptions, format: WireFormat) {
         self.checkpoint = checkpoint
         self.options = options
+        self.options.stagesAreNodes = true
         self.format = format
     }
 
