@@ -36,7 +36,8 @@ public struct Partition: Sendable, Equatable {
         let sums = perLayer.reduce(into: [0.0]) { $0.append($0.last! + $1) }
         func seconds(_ stage: Int, _ range: Range<Int>) -> Double {
             let layers = sums[range.upperBound] - sums[range.lowerBound]
-            let ends = (stage == 0 && options.stagesAreNodes ? StageTimes.handling : 0) + (range.upperBound == perLayer.count ? head : 0)
+            let handling = stage == 0 && options.stagesAreNodes ? StageTimes.handling : 0
+            let ends = handling + (range.upperBound == perLayer.count ? head : 0)
             return (layers + ends) / nodes[stage].speed
         }
         func fits(_ stage: Int, _ range: Range<Int>) -> Bool {
