@@ -57,7 +57,7 @@ struct Run: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "This node's Ed25519 key, made where there is none; pipeline k of an MPI job has FILE-k. (default: a new key)",
+            "This node's Ed25519 key, made where there is none; replica k of a vote has FILE-k, as has pipeline k ≥ 2 of an MPI job. (default: a new key)",
             valueName: "file"))
     var signingKey: String?
 

@@ -7,17 +7,19 @@ import ToolSupport
 extension Run {
     /// One node's run: opens what it needs, answers, and writes the record.
     func answerAll(model: String, output: URL, node: String, key: String?) throws -> RunOutput.Counts {
+        let reader = try requests()
+        let model = try OpenedModel(model)
         let node = try AnsweringNode(self, model: model, name: node, key: key)
         let writer = try trace.map {
             try Trace(
-                url: URL(fileURLWithPath: $0), level: traceLevel, model: node.checkpoint.configuration,
-                attributes: ["model": node.directory.lastPathComponent, "model_digest": node.digest], force: force)
+                url: URL(fileURLWithPath: $0), level: traceLevel, model: model.checkpoint.configuration,
+                attributes: ["model": model.directory.lastPathComponent, "model_digest": model.digest], force: force)
         }
         let runner = try Engine(
-            node.checkpoint, tokenizer: Tokenizer(directory: node.directory), options: engine.options, trace: writer)
+            model.checkpoint, tokenizer: Tokenizer(directory: model.directory), options: engine.options, trace: writer)
         defer { runner.stop() }
         let counts = try node.answerAll(
-            by: [.init(id: node.name, answering: runner)], engine: runner, output: output)
+            reader, by: [.init(id: node.name, answering: runner)], engine: runner, ledger: node.ledger(output))
         try writer?.finish()
         try node.writeRecord(output)
         return counts
@@ -42,25 +44,38 @@ extension Run {
                 }
                 return nil
             }
-            // In a vote each replica has a node and a key of its own.
-            let node = try AnsweringNode(
-                self, model: model, name: nodeID, key: consensus == nil ? signingKey : nil)
+            let reader = try requests()
+            let model = try OpenedModel(model)
+            // In a vote each replica has a node and a key of its own; those of other processes sign there.
+            let voting = try consensus.map { _ in
+                try voters.enumerated().map { index, voter in
+                    try AnsweringNode(self, model: model, name: voter.node, key: index == 0 ? voter.key : nil)
+                }
+            }
+            let node = try voting?[0] ?? AnsweringNode(self, model: model, name: nodeID, key: signingKey)
             let (runner, others) = try job.lead(
-                JobWork(node.checkpoint, options: engine.options, format: jobFlags.wire),
-                tokenizer: Tokenizer(directory: node.directory))
+                JobWork(model.checkpoint, options: engine.options, format: jobFlags.wire),
+                tokenizer: Tokenizer(directory: model.directory))
             defer { runner.stop() }
             let pipelines: [any Answering] = [OwnPipeline(job, runner)] + others
-            if consensus != nil {
-                return try answerByConsensus(of: pipelines, signing: others, engine: runner, job: job)
+            if let voting {
+                return try answerByConsensus(of: voting, by: pipelines, signing: others, engine: runner, job: job)
             }
             let nodes = pipelines.enumerated().map { index, pipeline in
                 SnapshotRun.Node(id: others.isEmpty ? nodeID : "\(nodeID)-\(index + 1)", answering: pipeline)
             }
-            let counts = try node.answerAll(by: nodes, engine: runner, output: output, job: job)
+            let counts = try node.answerAll(reader, by: nodes, engine: runner, ledger: node.ledger(output), job: job)
             let elsewhere = Dictionary(uniqueKeysWithValues: zip(nodes.dropFirst().map(\.id), others))
             try node.writeRecord(output, elsewhere: elsewhere)
             return counts
         }
+    }
+
+    /// Looks at every file of the input, so that a missing one is said before a large model is read.
+    private func requests() throws -> RequestReader {
+        try RequestReader(
+            paths: snapshots, computesFacts: true, looksAhead: horizonFlags.parsed() != nil, every: every?.seconds,
+            task: task, news: news.map { try NewsFeed(path: $0) })
     }
 }
 
@@ -91,18 +106,19 @@ extension Run {
     /// A pipeline of the job for each replica, all at once; each signs what it has answered.
     /// - Parameter others: the pipelines but the first.
     private func answerByConsensus(
-        of pipelines: [any Answering], signing others: [RemotePipeline], engine: Engine, job: Job
+        of nodes: [AnsweringNode], by pipelines: [any Answering], signing others: [RemotePipeline], engine: Engine,
+        job: Job
     ) throws -> RunOutput.Counts {
-        let voters = voters
+        let folders = voters.map(\.folder)
+        // What refuses one folder is said before any replica begins.
+        let ledgers = try zip(nodes, folders).map { try $0.ledger($1) }
         return try vote(
-            onThreads(pipelines.count) { index in
-                let voter = voters[index]
-                let node = try AnsweringNode(
-                    self, model: model!, name: voter.node, key: index == 0 ? voter.key : nil)
+            onThreads(nodes.count) { index in
+                let node = nodes[index]
                 let counts = try node.answerAll(
-                    by: [.init(id: voter.node, answering: pipelines[index])], engine: engine, output: voter.folder,
-                    job: job, pipeline: index)
-                try node.writeRecord(voter.folder, elsewhere: index == 0 ? [:] : [voter.node: others[index - 1]])
+                    requests(), by: [.init(id: node.name, answering: pipelines[index])], engine: engine,
+                    ledger: ledgers[index], job: job, pipeline: index)
+                try node.writeRecord(folders[index], elsewhere: index == 0 ? [:] : [node.name: others[index - 1]])
                 return counts
             })
     }
@@ -122,39 +138,44 @@ extension Run {
     }
 }
 
+/// A checkpoint, and the digest by which answers name it.
+private struct OpenedModel {
+    let directory: URL
+    let checkpoint: Checkpoint
+    let digest: String
+
+    init(_ path: String) throws {
+        directory = URL(fileURLWithPath: path)
+        checkpoint = try Checkpoint(directory: directory)
+        digest = try checkpoint.digest()
+    }
+}
+
 /// What one node's run reads and is configured by.
 private struct AnsweringNode {
     let run: Run
-    let directory: URL
+    let model: OpenedModel
     let name: String
     /// Signs for it.
     let key: NodeKey
-    let reader: RequestReader
-    let checkpoint: Checkpoint
-    let digest: String
     let prompts: PromptSet
     let cache: CachedAnswers?
     let horizons: Horizons?
     let configuration: AnswerConfiguration
 
-    init(_ run: Run, model: String, name: String, key: String?) throws {
+    init(_ run: Run, model: OpenedModel, name: String, key: String?) throws {
         self.run = run
+        self.model = model
         self.name = name
-        directory = URL(fileURLWithPath: model)
         let news = try run.news.map { try NewsFeed(path: $0) }
-        reader = try RequestReader(
-            paths: run.snapshots, computesFacts: true, looksAhead: run.horizonFlags.parsed() != nil,
-            every: run.every?.seconds, task: run.task, news: news)
-        checkpoint = try Checkpoint(directory: directory)
-        digest = try checkpoint.digest()
-        let calibration = try ModelCalibration(model: directory)
+        let calibration = try ModelCalibration(model: model.directory)
         prompts = try PromptSet(
-            PromptLibrary(directory: PromptLibrary.folder(run.prompts, model: directory)),
-            template: ChatTemplate(directory: directory, override: run.engine.chatTemplate), task: run.task,
+            PromptLibrary(directory: PromptLibrary.folder(run.prompts, model: model.directory)),
+            template: ChatTemplate(directory: model.directory, override: run.engine.chatTemplate), task: run.task,
             language: run.language, calibration: calibration)
         horizons = try run.horizonFlags.parsed()
         configuration = AnswerConfiguration(
-            modelDigest: digest, prompts: prompts, calibration: calibration, model: directory, nodeID: name,
+            modelDigest: model.digest, prompts: prompts, calibration: calibration, model: model.directory, nodeID: name,
             options: try run.engine.options,
             task: run.task.rawValue + (run.urgency.map { _ in ", \(run.taskClass?.rawValue ?? "by task")" } ?? "")
                 + (news.map { ", news \($0.digest)" } ?? ""),
@@ -168,15 +189,19 @@ private struct AnsweringNode {
         self.key = try NodeKey(keptIn: key)
     }
 
-    func answerAll(
-        by nodes: [SnapshotRun.Node], engine: Engine, output: URL, job: Job? = nil, pipeline: Int? = nil
-    ) throws -> RunOutput.Counts {
-        // It empties what is to be written anew: after everything else that can fail.
-        let ledger = try RunLedger(
+    /// It empties what is to be written anew: to be opened after everything else that can fail.
+    func ledger(_ output: URL) throws -> RunLedger {
+        try RunLedger(
             directory: output, existing: run.resume ? .resume : run.force ? .overwrite : .refuse,
             configuration: configuration)
+    }
+
+    func answerAll(
+        _ reader: RequestReader, by nodes: [SnapshotRun.Node], engine: Engine, ledger: RunLedger, job: Job? = nil,
+        pipeline: Int? = nil
+    ) throws -> RunOutput.Counts {
         let work = SnapshotRun(
-            nodes: nodes, prompts: try prompts.contextual(nodes[0].answering), modelDigest: digest,
+            nodes: nodes, prompts: try prompts.contextual(nodes[0].answering), modelDigest: model.digest,
             urgency: run.urgency, cache: cache, horizons: horizons)
         // One of several that answer side by side shows it for all.
         let progress = pipeline ?? 0 == 0 ? Progress("answers", total: nil) : nil

@@ -4,21 +4,8 @@ import Runtime
 
 /// SHA-256, the digest of everything that results name: inputs and prompts.
 public enum Digest {
-    private static let digits = Array("0123456789abcdef".utf8)
-
     /// Lower-case hex, 64 characters.
-    public static func hex(_ bytes: some DataProtocol) -> String {
-        let digits = Self.digits
-        return String(unsafeUninitializedCapacity: 64) { text in
-            var count = 0
-            for byte in SHA256.hash(data: bytes) {
-                text[count] = digits[Int(byte >> 4)]
-                text[count + 1] = digits[Int(byte & 15)]
-                count += 2
-            }
-            return count
-        }
-    }
+    public static func hex(_ bytes: some DataProtocol) -> String { Hex.text(SHA256.hash(data: bytes)) }
 
     /// Of a value's canonical JSON, so that spacing, the order of keys and the spelling of a number do not matter.
     public static func hex(canonical value: JSONValue) -> String { hex(value.canonicalJSON) }

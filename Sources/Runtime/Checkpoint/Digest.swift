@@ -11,13 +11,19 @@ extension Checkpoint {
         for file in [try MappedFile(url: config)] + files.map(\.file) {
             hash.update(data: Data(file.url.lastPathComponent.utf8) + [0])
             withUnsafeBytes(of: UInt64(file.count).littleEndian) { hash.update(bufferPointer: $0) }
-            // Piece by piece, so that the whole file never counts as this process' memory.
-            for begin in stride(from: 0, to: file.count, by: 8 << 20) {
-                let piece = begin..<min(begin + 8 << 20, file.count)
-                file.withBytes(piece) { hash.update(bufferPointer: $0) }
-                file.release(piece)
-            }
+            hash.update(contentsOf: file)
         }
         return Hex.text(hash.finalize())
+    }
+}
+
+extension SHA256 {
+    /// Piece by piece, so that the whole file never counts as this process' memory.
+    mutating func update(contentsOf file: MappedFile) {
+        for begin in stride(from: 0, to: file.count, by: 8 << 20) {
+            let piece = begin..<min(begin + 8 << 20, file.count)
+            file.withBytes(piece) { update(bufferPointer: $0) }
+            file.release(piece)
+        }
     }
 }

@@ -6,9 +6,9 @@ extension Checkpoint {
     func outlineDigest() throws -> String {
         var hash = SHA256()
         let config = try MappedFile(url: directory.appending(path: "config.json"))
-        config.withBytes(0..<config.count) { hash.update(bufferPointer: $0) }
+        hash.update(contentsOf: config)
         for name in tensors.keys.sorted() { hash.update(data: Data(Self.line(tensors[name]!).utf8)) }
-        return Self.hex(hash)
+        return Hex.text(hash.finalize())
     }
 
     /// SHA-256, hexadecimal, of the tensors that one stage of `partition` computes with. Reads these and no others.
@@ -30,20 +30,15 @@ extension Checkpoint {
             }
             release(name)
         }
-        return Self.hex(hash)
+        return Hex.text(hash.finalize())
     }
 
     /// SHA-256, hexadecimal, of a file.
     func digest(of url: URL) throws -> String {
         var hash = SHA256()
-        let file = try MappedFile(url: url)
-        file.withBytes(0..<file.count) { hash.update(bufferPointer: $0) }
-        return Self.hex(hash)
+        hash.update(contentsOf: try MappedFile(url: url))
+        return Hex.text(hash.finalize())
     }
 
     private static func line(_ info: TensorInfo) -> String { "\(info.name) \(info.dtype.rawValue) \(info.shape)\n" }
-
-    private static func hex(_ hash: SHA256) -> String {
-        Hex.text(hash.finalize())
-    }
 }
