@@ -9,7 +9,8 @@ struct Compare: AsyncParsableCommand {
         discussion: """
             Both models run through the runtime over windows of the text: int8
             activations where weights are quantized. A GGUF file is dequantized and
-            runs in fp32, with the reference's tokenizer and configuration.
+            runs in fp32, with the reference's tokenizer and configuration. A model
+            that differs from the reference in these is refused.
 
             EXAMPLES
               qquant compare models/SmolLM2 models/SmolLM2-int4 --text README.md
@@ -56,11 +57,11 @@ struct Compare: AsyncParsableCommand {
     func run() async throws {
         try await reportingErrorsAsync {
             let began = Date()
+            let content = try ModelComparison.text(reading: URL(fileURLWithPath: text))
             let exact = try Checkpoint(directory: URL(fileURLWithPath: reference))
             let tokenizer = try Tokenizer(directory: exact.directory)
             let other = try ComparableModel(URL(fileURLWithPath: candidate), reference: exact)
             let stored = try StoredTypes(URL(fileURLWithPath: candidate))
-            let content = try String(contentsOf: URL(fileURLWithPath: text), encoding: .utf8)
             var options = ComparisonOptions()
             options.window = window
             options.tokens = tokens

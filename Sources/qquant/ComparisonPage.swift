@@ -2,7 +2,7 @@ import Foundation
 import Runtime
 
 /// A comparison as one HTML file that needs no other: the figures, and a map of which layers hurt, a row for each
-/// decoder layer and a column for each of its products.
+/// decoder layer and a column for each of its products; embedding and head, where they differ, have rows of their own.
 struct ComparisonPage {
     private let table: ComparisonTable
 
@@ -21,8 +21,8 @@ struct ComparisonPage {
         <h1>\(escaped(table.candidate))</h1>
         <table>\(rows)</table>
         <h2>Which layers hurt</h2>
-        <p>Relative error of each product's output on the reference's inputs, in percent; under the pointer the
-        signal-to-noise ratio of the weights. The darker, the worse.</p>
+        <p>Relative error of each product's output on the reference's inputs, in percent; under the pointer, and of the
+        embedding, the signal-to-noise ratio of the weights. The darker, the worse.</p>
         \(map)
         </html>
 
@@ -39,25 +39,36 @@ struct ComparisonPage {
         let layers = table.comparison.layers
         let worst = layers.compactMap(\.outputError).max() ?? 0
         let columns = 7
-        let names = layers.prefix(columns).map { $0.module.split(separator: ".").last ?? "" }
-        let head = names.map { "<th>\($0)</th>" }.joined()
-        let body = stride(from: 0, to: layers.count, by: columns).map { begin in
-            "<tr><th>\(begin / columns)</th>"
-                + layers[begin..<min(begin + columns, layers.count)].map { cell($0, worst) }.joined() + "</tr>"
+        let products = layers.filter(\.isInDecoder)
+        func row(_ name: String, _ cells: String) -> String { "<tr><th>\(name)</th>\(cells)</tr>" }
+        func end(_ module: String) -> [String] {
+            layers.filter { $0.module == module }.map { row($0.shortName, cell($0, worst, columns: columns)) }
         }
-        return "<table class=\"map\"><tr><th>layer</th>\(head)</tr>\n\(body.joined(separator: "\n"))</table>"
+        let head = row("layer", products.prefix(columns).map { "<th>\($0.shortName)</th>" }.joined())
+        let body = stride(from: 0, to: products.count, by: columns).map { begin in
+            row(
+                "\(begin / columns)",
+                products[begin..<min(begin + columns, products.count)].map { cell($0, worst) }.joined())
+        }
+        let rows = [head] + end("model.embed_tokens") + body + end("lm_head")
+        return "<table class=\"map\">\(rows.joined(separator: "\n"))</table>"
     }
 
-    private func cell(_ layer: LayerComparison, _ worst: Double) -> String {
-        guard let error = layer.outputError else { return "<td>–</td>" }
-        let alpha = worst > 0 ? String(format: "%.2f", 0.9 * error / worst) : "0"
+    private func cell(_ layer: LayerComparison, _ worst: Double, columns: Int = 1) -> String {
         let ratio = layer.decibels.map { String(format: "%.1f dB", $0) } ?? "zero"
-        return "<td style=\"background:rgba(214,60,40,\(alpha))\" title=\"\(layer.module): \(ratio), "
-            + "\(escaped(table.scheme(layer)))\">\(String(format: "%.2f", 100 * error))</td>"
+        let alpha = layer.outputError.map { worst > 0 ? String(format: "%.2f", 0.9 * $0 / worst) : "0" } ?? "0"
+        let shown = layer.outputError.map { String(format: "%.2f", 100 * $0) } ?? (layer.isInDecoder ? "–" : ratio)
+        return "<td colspan=\"\(columns)\" style=\"background:rgba(214,60,40,\(alpha))\" title=\"\(layer.module): "
+            + "\(ratio), \(escaped(table.scheme(layer)))\">\(shown)</td>"
     }
 
     private func escaped(_ text: String) -> String {
         text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
             .replacing("\"", with: "&quot;")
     }
+}
+
+extension LayerComparison {
+    /// `q_proj`, `embed_tokens`
+    fileprivate var shortName: String { module.split(separator: ".").last.map(String.init) ?? module }
 }

@@ -20,7 +20,7 @@ struct Dequantize: ParsableCommand {
     @Option(help: "Directory to write.")
     var output: String
 
-    @Option(help: "Type of the dequantized weights: f16, bf16 or f32. (default: that of the scales)")
+    @Option(help: "Type of all tensors: f16, bf16 or f32. (default: weights as their scales, all else as it is)")
     var dtype: String?
 
     @Flag(help: "Replace an existing model directory.")

@@ -67,6 +67,7 @@ struct InspectionTable {
         // A packed tensor alone does not say how many weights it stands for.
         if inspection.model != nil { line("bits per weight", Self.format(inspection.bitsPerWeight) + quantized) }
         if let digest = inspection.digest { line("digest", digest) }
+        if let note = inspection.note { line("note", note) }
         for (name, value) in provenance { line(name, value) }
         return (lines + [""] + tensorLines()).joined(separator: "\n")
     }
@@ -101,6 +102,7 @@ struct InspectionTable {
         if let bits = inspection.quantizedBitsPerWeight { object["quantized_bits_per_weight"] = .number(bits) }
         if let digest = inspection.digest { object["digest"] = .string(digest) }
         if let problem = inspection.problem { object["problem"] = .string(problem) }
+        if let note = inspection.note { object["note"] = .string(note) }
         var metadata = JSONObject()
         for (key, value) in inspection.metadata.sorted(by: { $0.key < $1.key }) { metadata[key] = .string(value) }
         object["metadata"] = .object(metadata)

@@ -99,6 +99,7 @@ struct MethodFlags: ParsableArguments {
 
     var needsCalibration: Bool { method.needsCalibration || smooth }
 
+    /// The text drawn as the flags say; nil where there is none.
     func calibrationSet(_ checkpoint: Checkpoint) throws -> CalibrationSet? {
         guard !calibration.isEmpty else { return nil }
         let context = checkpoint.configuration.contextLength
@@ -108,13 +109,25 @@ struct MethodFlags: ParsableArguments {
                 place: "--calibration-window", problem: "it is longer than the model's context",
                 expected: "2 to \(context)", got: "\(window)", advice: nil)
         }
-        let texts = CalibrationTexts(
-            model: checkpoint.directory, prompts: PromptLibrary.folder(prompts, model: checkpoint.directory),
-            language: language ?? .english)
         var options = CalibrationSet.Options()
         if let calibrationTokens { options.tokens = calibrationTokens }
         if let seed { options.seed = seed }
         options.window = window
+        let set = try calibrationSet(checkpoint, options)
+        // Windows are whole: somewhat fewer tokens than wanted are no lack of text.
+        if set.windows.count < options.tokens / window {
+            note(
+                "note: the calibration holds \(set.tokens) tokens in windows of \(window); expected \(options.tokens) "
+                    + "(--calibration-tokens); give more text")
+        }
+        return set
+    }
+
+    /// The text drawn by other options than the flags'.
+    func calibrationSet(_ checkpoint: Checkpoint, _ options: CalibrationSet.Options) throws -> CalibrationSet {
+        let texts = CalibrationTexts(
+            model: checkpoint.directory, prompts: PromptLibrary.folder(prompts, model: checkpoint.directory),
+            language: language ?? .english)
         return try CalibrationSet(
             texts: try calibration.flatMap(texts.read), source: calibration.joined(separator: ", "),
             vocabulary: checkpoint.configuration.vocabulary, options: options)

@@ -8,9 +8,11 @@ struct Quantize: ParsableCommand {
         abstract: "Quantize a checkpoint to int8 or int4.",
         discussion: """
             The result is a Hugging Face directory in compressed-tensors'
-            pack-quantized format, which transformers and vLLM load, transformers only
-            where the embedding is not quantized. Give --bits for one scheme, or a
-            budget for the best choice of schemes within it.
+            pack-quantized format, which transformers 5.23 loads unless the embedding
+            is quantized too: such a checkpoint runs in qinfer and qbench. (vLLM was
+            not tried; it is reported to fail on one, vllm-project/vllm#45535.) Give
+            --bits for one scheme, or a budget for the best choice of schemes within
+            it; that may quantize the embedding, unless --embedding keep.
 
             EXAMPLES
               qquant quantize models/SmolLM2 --output models/SmolLM2-int4 --bits 4
@@ -36,7 +38,7 @@ struct Quantize: ParsableCommand {
     @Option(help: "Threads. (default: all cores)")
     var threads: Int?
 
-    @Flag(help: "Print what would be written, memory and time, and write nothing.")
+    @Flag(help: "Print what would be written, memory and time; write nothing but the file of --sensitivities.")
     var dryRun = false
 
     @Flag(help: "Replace an existing model directory.")
@@ -67,14 +69,16 @@ struct Quantize: ParsableCommand {
             try ModelQuantizer.check(
                 checkpoint, output: dryRun ? nil : URL(fileURLWithPath: output), overwrite: force)
             let calibration = try method.calibrationSet(checkpoint)
-            let (plan, budget) = try scheme.plan(checkpoint, calibration, threads: threads, keeps: !dryRun)
-            var recipe = method.recipe(plan, calibration)
-            recipe.budget = budget
+            let choice = try scheme.choose(checkpoint, calibration, method, threads: threads)
+            var recipe = method.recipe(choice.plan, calibration)
+            recipe.budget = choice.budget
             recipe.maxShardBytes = maxShardSize?.bytes
             recipe.threads = threads
             let quantizer = try ModelQuantizer(checkpoint, recipe: recipe)
             if dryRun {
-                let table = QuantizationTable(quantizer.plan, seconds: nil, estimate: try quantizer.estimate())
+                var estimate = try quantizer.estimate()
+                if choice.measuringSeconds > 0 { estimate.addMeasuring(seconds: choice.measuringSeconds) }
+                let table = QuantizationTable(quantizer.plan, seconds: nil, estimate: estimate)
                 print(try json ? table.json() : table.text(output: nil))
                 return
             }

@@ -38,7 +38,8 @@ struct SchemeFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Quantize the embedding, and with it a tied head: int8:g32, … (transformers 5.23 does not load that).",
+            "Quantize the embedding, and with it a tied head: int8:g32, … (transformers 5.23 does not load that). "
+                + "keep: not even where a budget would.",
             valueName: "scheme"))
     var embedding: String?
 
@@ -52,7 +53,8 @@ struct SchemeFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "File of each layer's sensitivity: read where it is there, else measured and written.", valueName: "file"))
+            "File of each layer's sensitivity: read where it is there, else measured and written, by a dry run too.",
+            valueName: "file"))
     var sensitivities: String?
 
     @Option(help: "Tokens over which sensitivities are measured. (default: 512)")
@@ -78,8 +80,8 @@ struct SchemeFlags: ParsableArguments {
         if let targetBpw, !(targetBpw > 0 && targetBpw < 64) {
             throw ValidationError("--target-bpw: expected more than 0 and less than 64, got \(targetBpw)")
         }
-        if let embedding, QuantizationScheme(name: embedding) == nil {
-            throw ValidationError("--embedding: expected a scheme such as int8:g32, got \(embedding)")
+        if let embedding, embedding != "keep", QuantizationScheme(name: embedding) == nil {
+            throw ValidationError("--embedding: expected a scheme such as int8:g32, or keep, got \(embedding)")
         }
         if let sensitivityTokens, sensitivityTokens < 2 {
             throw ValidationError("--sensitivity-tokens: expected at least 2, got \(sensitivityTokens)")
@@ -111,59 +113,115 @@ struct SchemeFlags: ParsableArguments {
     /// Whether the file of sensitivities is there.
     var hasSensitivities: Bool { sensitivities.map(FileManager.default.fileExists) ?? false }
 
-    /// - Parameter keeps: whether measured sensitivities are written to their file.
-    func plan(
-        _ checkpoint: Checkpoint, _ calibration: CalibrationSet?, threads: Int?, keeps: Bool
-    ) throws -> (plan: QuantizationPlan, budget: Budget.Record?) {
+    /// What the flags make of a model.
+    struct Choice {
+        let plan: QuantizationPlan
+        /// nil where --bits gave the scheme.
+        let budget: Budget.Record?
+        /// What measuring took that the next run has to do again: 0 where a file has the sensitivities.
+        let measuringSeconds: Double
+    }
+
+    func choose(
+        _ checkpoint: Checkpoint, _ calibration: CalibrationSet?, _ method: MethodFlags, threads: Int?
+    ) throws -> Choice {
         let model = checkpoint.configuration
         let table = embedding.flatMap(QuantizationScheme.init(name:))
+        var plan = QuantizationPlan(model)
         if let bits {
             let scheme = QuantizationScheme(
                 bits: bits, symmetric: symmetry == .symmetric, groupSize: Int(groupSize ?? "64"))
-            var plan = QuantizationPlan(
-                model, scheme: scheme, embedding: table, head: quantizeHead ? scheme : nil)
-            for text in overrides { try plan.override(text) }
-            return (plan, nil)
+            plan = QuantizationPlan(model, scheme: scheme, embedding: table, head: quantizeHead ? scheme : nil)
+        } else {
+            plan["model.embed_tokens"] = table
         }
-        var fixed: [String: QuantizationScheme?] = table.map { ["model.embed_tokens": $0] } ?? [:]
-        for text in overrides {
-            for (module, scheme) in try QuantizationPlan.overridden(model, text) { fixed[module] = .some(scheme) }
+        var fixed = try plan.override(overrides)
+        if let embedding {
+            guard !fixed.keys.contains("model.embed_tokens") else {
+                throw QuantizationError.override(
+                    text: "", problem: "one finds model.embed_tokens, for which --embedding is given",
+                    expected: "one of the two", got: "--embedding \(embedding)")
+            }
+            fixed["model.embed_tokens"] = .some(table)
         }
-        let found = try measured(checkpoint, calibration, threads: threads, keeps: keeps)
-        let (plan, divergence) = try Budget.plan(checkpoint, found, limit: target!, fixed: fixed)
-        note(String(format: "chosen by sensitivity: expected mean KL %.5f nats", divergence))
-        let kept = found.unknown(of: model).filter { !fixed.keys.contains($0.module) }
-        if !kept.isEmpty {
-            let names = kept.map { "\($0.module) (\($0.columns))" }.joined(separator: ", ")
-            note("note: kept as they are, their sensitivity not being known (32 has to divide the columns): \(names)")
+        var record: Budget.Record?
+        var seconds = 0.0
+        if let target {
+            let (found, measuring) = try measured(checkpoint, calibration, method, threads: threads)
+            let chosen = try Budget.plan(checkpoint, found, limit: target, fixed: fixed)
+            (plan, seconds) = (chosen.plan, measuring)
+            note(String(format: "chosen by sensitivity: expected mean KL %.5f nats", chosen.divergence))
+            let kept = found.unknown(of: model).filter { !fixed.keys.contains($0.module) }
+            if !kept.isEmpty {
+                let names = kept.map { "\($0.module) (\($0.columns))" }.joined(separator: ", ")
+                note(
+                    "note: kept as they are, their sensitivity not being known (32 has to divide the columns): "
+                        + names)
+            }
+            record = Budget.Record(limit: target, sensitivities: found)
         }
-        if plan["model.embed_tokens"] != nil, embedding == nil {
+        if plan["model.embed_tokens"] != nil {
             note(
-                "note: the embedding is quantized too, which transformers 5.23 does not load; "
-                    + "--override 'embed_tokens=keep' leaves it")
+                "note: the embedding is quantized: qinfer and qbench load that, transformers 5.23 does not; "
+                    + "--embedding keep leaves it as it is")
         }
-        return (plan, Budget.Record(limit: target!, sensitivities: found))
+        return Choice(plan: plan, budget: record, measuringSeconds: seconds)
     }
 
+    /// From their file, or measured, and kept in it where one is named.
     private func measured(
-        _ checkpoint: Checkpoint, _ calibration: CalibrationSet?, threads: Int?, keeps: Bool
-    ) throws -> Sensitivities {
+        _ checkpoint: Checkpoint, _ calibration: CalibrationSet?, _ method: MethodFlags, threads: Int?
+    ) throws -> (sensitivities: Sensitivities, seconds: Double) {
         if let sensitivities, hasSensitivities {
-            return try Sensitivities(reading: URL(fileURLWithPath: sensitivities), of: checkpoint)
+            let found = try Sensitivities(reading: URL(fileURLWithPath: sensitivities), of: checkpoint)
+            try refuseContradiction(of: found, in: sensitivities, checkpoint, calibration, method)
+            return (found, 0)
         }
         guard let calibration else { preconditionFailure("calibration was checked") }
         var options = Sensitivities.Options()
         if let sensitivityTokens { options.tokens = sensitivityTokens }
         options.symmetric = symmetry == .symmetric
         options.threads = threads
+        if calibration.tokens < options.tokens {
+            note(
+                "note: sensitivities are measured over the \(calibration.tokens) tokens of calibration; expected "
+                    + "\(options.tokens) (--sensitivity-tokens); give more text, or a larger --calibration-tokens")
+        }
+        let began = Date()
         let progress = Progress("sensitivity of layers", total: checkpoint.configuration.layers)
-        let result = try Sensitivities.measure(checkpoint, calibration: calibration, options: options) { done, _ in
+        let found = try Sensitivities.measure(checkpoint, calibration: calibration, options: options) { done, _ in
             progress.update(done)
         }
         progress.finish()
-        if keeps, let sensitivities {
-            try AtomicFile.write(result.json.serialized(), to: URL(fileURLWithPath: sensitivities))
+        let seconds = Date().timeIntervalSince(began)
+        let done = String(format: "sensitivities measured over %d tokens in %.1f s", found.tokens, seconds)
+        guard let sensitivities else {
+            note(done)
+            return (found, seconds)
         }
-        return result
+        try AtomicFile.write(found.json.serialized(), to: URL(fileURLWithPath: sensitivities))
+        note("\(done), and kept in \(sensitivities)")
+        return (found, 0)
+    }
+
+    /// - Throws: `QuantizationError.calibration` where a flag that was given says otherwise than the file.
+    private func refuseContradiction(
+        of found: Sensitivities, in file: String, _ checkpoint: Checkpoint, _ calibration: CalibrationSet?,
+        _ method: MethodFlags
+    ) throws {
+        func check<Value: Equatable>(_ flag: String, _ given: Value?, _ recorded: Value) throws {
+            guard let given, given != recorded else { return }
+            throw QuantizationError.calibration(
+                place: file, problem: "its sensitivities were measured with another \(flag)", expected: "\(recorded)",
+                got: "\(given)", advice: "delete the file or name another to measure anew, or leave the flag out")
+        }
+        let options = found.calibrationOptions
+        try check("--sensitivity-tokens", sensitivityTokens, found.wantedTokens)
+        try check("--seed", method.seed, options.seed)
+        try check("--calibration-window", method.calibrationWindow, options.window)
+        // Drawn as it was then: only another text has another digest.
+        guard let calibration else { return }
+        let text = try calibration.options == options ? calibration : method.calibrationSet(checkpoint, options)
+        try check("--calibration (SHA-256 of its tokens)", text.digest, found.calibrationDigest)
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import Runtime
 
-/// The types of a GGUF file's layers, which are dequantized before they are compared: Q4_0, Q6_K.
+/// The types of a GGUF file's layers, embedding and head, which are dequantized before they are compared: Q4_0, Q6_K.
 struct StoredTypes {
     private var types: [String: String] = [:]
 
@@ -20,8 +20,11 @@ struct StoredTypes {
         for tensor in try ModelInspection(url).tensors { types[tensor.name] = tensor.dtype }
     }
 
-    /// Of `model.layers.0.self_attn.q_proj`; nil where no GGUF file says it.
+    /// Of `model.layers.0.self_attn.q_proj`, `model.embed_tokens`, `lm_head`; nil where no GGUF file says it.
     subscript(module: String) -> String? {
+        let embedding = types["token_embd.weight"]
+        if module == "model.embed_tokens" { return embedding }
+        if module == "lm_head" { return types["output.weight"] ?? embedding }
         let parts = module.split(separator: ".", maxSplits: 3)
         guard parts.count == 4, parts[0] == "model", parts[1] == "layers", let name = Self.names[String(parts[3])]
         else { return nil }

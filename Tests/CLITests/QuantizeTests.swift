@@ -70,6 +70,108 @@ import Testing
         }
     }
 
+    /// What was given has to agree with the file; what was not says nothing.
+    @Test func sensitivitiesOfAnotherCall() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let prose = ["--calibration", try makeText(in: folder)]
+            let other = folder.appending(path: "other.txt")
+            try Data(try text(URL(fileURLWithPath: prose[1])).dropFirst(5000).utf8).write(to: other)
+            let kept = folder.appending(path: "s.json").path
+            func quantize(_ more: [String]) throws -> Tool.Outcome {
+                try Tool.qquant.run(
+                    [
+                        "quantize", model, "--output", folder.appending(path: "q").path, "--force", "--target-bpw",
+                        "6.5", "--sensitivities", kept,
+                    ] + more)
+            }
+            let flags = prose + ["--seed", "5", "--sensitivity-tokens", "256"]
+            let first = try quantize(flags)
+            #expect(
+                first.status == 0 && first.errors.contains("measured over 256 tokens in "), "\(first.errors)")
+            for same in [flags, [], prose, prose + ["--method", "gptq", "--calibration-tokens", "1024"]] {
+                let outcome = try quantize(same)
+                #expect(outcome.status == 0 && !outcome.errors.contains("measured"), "\(same): \(outcome.errors)")
+            }
+            let contradictions: [(flags: [String], said: String)] = [
+                (["--sensitivity-tokens", "512"], "--sensitivity-tokens; expected 256, got 512"),
+                (prose + ["--seed", "6"], "--seed; expected 5, got 6"),
+                (prose + ["--calibration-window", "128"], "--calibration-window; expected 256, got 128"),
+                (["--calibration", other.path], "--calibration (SHA-256 of its tokens); expected "),
+            ]
+            for (more, said) in contradictions {
+                let outcome = try quantize(more)
+                #expect(outcome.status == 1, "\(more): \(outcome.errors)")
+                #expect(
+                    outcome.errors.contains("\(kept): its sensitivities were measured with another \(said)")
+                        && outcome.errors.contains("delete the file or name another"), "\(more): \(outcome.errors)")
+            }
+        }
+    }
+
+    /// What measuring took is part of the estimate, unless the file keeps it for the run.
+    @Test func dryRunOfABudget() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let call = [
+                "quantize", model, "--output", folder.appending(path: "q").path, "--target-bpw", "6.5", "--calibration",
+                try makeText(in: folder), "--dry-run", "--json",
+            ]
+            let alone = try Tool.qquant.run(call)
+            let match = try #require(alone.errors.firstMatch(of: #/measured over 512 tokens in ([0-9.]+) s/#))
+            let measuring = try #require(Double(match.1))
+            #expect(try #require(object(alone.output)["estimated_seconds"] as? Double) > measuring - 0.05)
+            let kept = ["--sensitivities", folder.appending(path: "s.json").path]
+            let keeping = try Tool.qquant.run(call + kept)
+            #expect(keeping.errors.contains("kept in \(kept[1])"), "\(keeping.errors)")
+            let reading = try Tool.qquant.run(call + kept)
+            #expect(reading.status == 0 && !reading.errors.contains("measured"), "\(reading.errors)")
+            let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+            #expect(left == ["model", "s.json", "text.txt"])
+        }
+    }
+
+    /// A budget quantizes the embedding where that pays, and says that not everything loads that; or it is told not to.
+    @Test func aBudgetThatKeepsTheEmbedding() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let text = try makeText(in: folder)
+            for (more, isQuantized) in [([], true), (["--embedding", "keep"], false)] as [([String], Bool)] {
+                let output = folder.appending(path: "q\(more.count)")
+                let outcome = try Tool.qquant.run(
+                    [
+                        "quantize", model, "--output", output.path, "--target-bpw", "7.1", "--calibration", text,
+                        "--json",
+                    ] + more)
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                #expect(outcome.output.contains("\"model.embed_tokens\"") == isQuantized, "\(outcome.output)")
+                let said = outcome.errors.contains("note: the embedding is quantized: qinfer and qbench load that")
+                #expect(said == isQuantized, "\(outcome.errors)")
+            }
+        }
+    }
+
+    @Test func lessTextThanWanted() throws {
+        try withFolder { folder in
+            let model = try makeModel(in: folder)
+            let tokens = folder.appending(path: "tokens.jsonl")
+            try Data("{\"tokens\":\((0..<800).map { $0 % 200 })}\n".utf8).write(to: tokens)
+            func said(_ more: String...) throws -> String {
+                let outcome = try Tool.qquant.run(
+                    [
+                        "quantize", model, "--output", folder.appending(path: "q").path, "--force", "--bits", "4",
+                        "--group-size", "32", "--method", "imatrix", "--calibration", tokens.path,
+                    ] + more)
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                return outcome.errors
+            }
+            let few = "note: the calibration holds 768 tokens in windows of 256; expected "
+            #expect(try said().contains(few + "8192 (--calibration-tokens); give more text"))
+            #expect(try said("--calibration-tokens", "1024").contains(few + "1024"))
+            #expect(try !said("--calibration-tokens", "800").contains("note: the calibration"))
+        }
+    }
+
     @Test func dryRunWritesNothing() throws {
         try withFolder { folder in
             let model = try makeModel(in: folder)
@@ -90,7 +192,7 @@ import Testing
         }
     }
 
-    /// A budget measures for long: what can be refused before is, and a dry run keeps nothing of what it measured.
+    /// A budget measures for long: what can be refused before is.
     @Test func refusedBeforeMeasuring() throws {
         try withFolder { folder in
             let model = try makeModel(in: folder)
@@ -108,9 +210,9 @@ import Testing
             #expect(occupied.status == 1 && occupied.errors.contains("exists already"), "\(occupied.errors)")
             let trial = try Tool.qquant.run(["quantize", model, "--output", quantized, "--dry-run"] + budget)
             #expect(trial.status == 0, "\(trial.errors)")
-            #expect(trial.errors.contains("the embedding is quantized too"), "\(trial.errors)")
             #expect(
-                try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["model", "q", "text.txt"])
+                try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+                    == ["model", "q", "s.json", "text.txt"])
         }
     }
 
@@ -203,6 +305,16 @@ import Testing
                     "--calibration-window: it is longer than the model's context; expected 2 to 8192, got 9000"
                 ),
                 (["--bits", "4", "--group-size", "32", "--override", "nothing=int8:g32"], "it matches no module"),
+                (
+                    [
+                        "--bits", "4", "--group-size", "32", "--override", "down_proj=int8:g32", "--override",
+                        "mlp=keep",
+                    ], "--override down_proj=int8:g32: it has no effect"
+                ),
+                (
+                    ["--bits", "4", "--group-size", "32", "--embedding", "keep", "--override", ".*=int8:g32"],
+                    "--override: one finds model.embed_tokens, for which --embedding is given"
+                ),
                 (
                     ["--bits", "4", "--group-size", "32", "--override", "up_proj=int8:g32"],
                     "layers that are computed together"

@@ -3,7 +3,8 @@ import Foundation
 /// A model's directory in Hugging Face's layout: config.json beside model.safetensors, or beside shards and their index.
 ///
 /// Opening it checks the configuration and every header and maps the files; nothing is read of the weights until they
-/// are asked for. Whether the tensors are those of the model is `validateTensors`' question.
+/// are asked for. Whether the tensors are those of the model is `validate`'s question, which whoever computes with them
+/// asks first: the engine, the quantizer, a comparison.
 public final class Checkpoint: Sendable {
     public let directory: URL
     public let configuration: ModelConfiguration

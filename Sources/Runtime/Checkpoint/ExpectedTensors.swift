@@ -6,15 +6,20 @@ public struct ExpectedTensor: Sendable, Equatable {
     public let required: Bool
     /// The types it may have.
     public let dtypes: [DType]
+    /// Types that other writers give it: they are read, and never written.
+    public let alsoRead: [DType]
 
     /// What a weight may be stored as.
     public static let floats: [DType] = [.f32, .f16, .bf16]
 
-    public init(_ name: String, _ shape: [Int], required: Bool = true, dtypes: [DType] = Self.floats) {
+    public init(
+        _ name: String, _ shape: [Int], required: Bool = true, dtypes: [DType] = Self.floats, alsoRead: [DType] = []
+    ) {
         self.name = name
         self.shape = shape
         self.required = required
         self.dtypes = dtypes
+        self.alsoRead = alsoRead
     }
 }
 
@@ -56,7 +61,7 @@ extension LinearLayer {
             let groups = scheme.groups(columns: columns)
             tensors.append(ExpectedTensor(module + ".weight_packed", [rows, scheme.words(columns)], dtypes: [.i32]))
             tensors.append(ExpectedTensor(module + ".weight_scale", [rows, groups]))
-            tensors.append(ExpectedTensor(module + ".weight_shape", [2], dtypes: [.i64]))
+            tensors.append(ExpectedTensor(module + ".weight_shape", [2], dtypes: [.i64], alsoRead: [.i32]))
             if !scheme.symmetric {
                 tensors.append(
                     ExpectedTensor(module + ".weight_zero_point", [scheme.words(rows), groups], dtypes: [.i32]))
@@ -93,8 +98,11 @@ extension ModelConfiguration {
             unclaimed.remove(tensor.name)
             if info.shape != tensor.shape {
                 wrong.append("\(tensor.name) has shape \(info.shape), expected \(tensor.shape)")
-            } else if !tensor.dtypes.contains(info.dtype) {
-                let types = tensor.dtypes.map(\.rawValue).joined(separator: " or ")
+                continue
+            }
+            let readable = tensor.dtypes + tensor.alsoRead
+            if !readable.contains(info.dtype) {
+                let types = readable.map(\.rawValue).joined(separator: " or ")
                 wrong.append("\(tensor.name) is \(info.dtype.rawValue), expected \(types)")
             }
         }

@@ -84,6 +84,8 @@ public final class Engine: Answering {
         transport: any Transport, sharing: Int
     ) throws {
         try Self.validate(options)
+        // A tensor that nobody reads may change what the others mean: weight_g_idx, the order of their columns.
+        try checkpoint.validate()
         model = checkpoint.configuration
         self.tokenizer = tokenizer
         self.options = options

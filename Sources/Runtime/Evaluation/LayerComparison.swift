@@ -1,6 +1,6 @@
 import Foundation
 
-/// How one linear layer of a candidate differs from the reference's.
+/// How one linear layer of a candidate, or its embedding, differs from the reference's.
 public struct LayerComparison: Sendable, Equatable {
     public let module: String
     /// The candidate's: "int4 g64", or the type in which it stands there.
@@ -8,11 +8,14 @@ public struct LayerComparison: Sendable, Equatable {
     /// Of the weights: 10·log10(Σ w² / Σ (w − ŵ)²). Infinite where they are equal, nil for a layer of zeros.
     public let decibels: Double?
     /// ‖y − ŷ‖ / ‖y‖ of the layer's outputs on the reference's inputs, as the runtime computes them; nil where the
-    /// outputs are zero.
+    /// outputs are zero, and for the embedding, whose rows are its weights.
     public let outputError: Double?
+    /// Whether it is of a decoder layer, and not embedding or head.
+    public var isInDecoder: Bool { module.hasPrefix("model.layers.") }
 
     /// Walks the decoder layer by layer, both models on the reference's activations: each figure is a layer's own
-    /// error, with nothing of the layers before. Memory holds one layer of both.
+    /// error, with nothing of the layers before. Memory holds one layer of both. Embedding and head are told of where
+    /// their weights differ.
     static func all(
         reference: Checkpoint, candidate: Checkpoint, windows: [[Int32]], precision: ComputePrecision,
         threads: Int?
@@ -24,7 +27,7 @@ public struct LayerComparison: Sendable, Equatable {
         let probe = LayerProbe(
             runner: runner, x: try runner.embedded(EmbeddingTable(reference, kernels: compute.kernels)))
         let quantization = try candidate.quantization
-        return try (0..<model.layers).flatMap { index -> [LayerComparison] in
+        let decoder = try (0..<model.layers).flatMap { index -> [LayerComparison] in
             let exact = try DecoderWeights(reference, range: index..<index + 1, precision: .fp32, compute: compute)
             let other = try DecoderWeights(candidate, range: index..<index + 1, precision: precision, compute: compute)
             let errors = probe.step(exact.layers[0], other.layers[0])
@@ -37,10 +40,36 @@ public struct LayerComparison: Sendable, Equatable {
                 let scheme = try quantization?.scheme(for: layer.module)
                 return LayerComparison(
                     module: layer.module, scheme: try scheme?.label ?? candidate.info(layer.weight).dtype.rawValue,
-                    decibels: try signalToNoise(layer, reference, candidate, scheme, ratio).decibels, outputError: error
-                )
+                    decibels: try signalToNoise(reference.plainWeight(layer), layer, candidate, scheme, ratio).decibels,
+                    outputError: error)
             }
         }
+        let embedding = try end(
+            model.embedding.module, reference.plainWeight(model.embedding), model.embedding, candidate, nil
+        ) { nil }
+        let head = try end(
+            model.head.module, reference.plainWeight(model.headWeights), candidate.configuration.headWeights, candidate,
+            normRatio("model.norm.weight", reference, candidate)
+        ) {
+            let last = model.layers..<model.layers
+            return probe.head(
+                try DecoderWeights(reference, range: last, precision: .fp32, compute: compute),
+                try DecoderWeights(candidate, range: last, precision: precision, compute: compute))
+        }
+        return [embedding].compactMap { $0 } + decoder + [head].compactMap { $0 }
+    }
+
+    /// Embedding or head; nil where the candidate's weights, which stand in `layer`, are the reference's.
+    private static func end(
+        _ module: String, _ exact: [Float], _ layer: LinearLayer, _ candidate: Checkpoint, _ ratio: [Float]?,
+        outputError: () throws -> Double?
+    ) throws -> LayerComparison? {
+        let scheme = try candidate.quantization?.scheme(for: layer.module)
+        let quality = try signalToNoise(exact, layer, candidate, scheme, ratio)
+        guard quality.noise > 0 else { return nil }
+        return LayerComparison(
+            module: module, scheme: try scheme?.label ?? candidate.info(layer.weight).dtype.rawValue,
+            decibels: quality.decibels, outputError: try outputError())
     }
 
     /// The candidate's norm over the reference's, [hidden]; nil where they are equal.
@@ -50,12 +79,12 @@ public struct LayerComparison: Sendable, Equatable {
         return exact == other ? nil : zip(exact, other).map { $0 == 0 ? 1 : $1 / $0 }
     }
 
+    /// Of the candidate's `layer`, its columns multiplied by `ratio` [columns], against `exact` [rows, columns].
     private static func signalToNoise(
-        _ layer: LinearLayer, _ reference: Checkpoint, _ candidate: Checkpoint, _ scheme: QuantizationScheme?,
+        _ exact: [Float], _ layer: LinearLayer, _ candidate: Checkpoint, _ scheme: QuantizationScheme?,
         _ ratio: [Float]?
     ) throws -> SignalToNoise {
         let shape = [layer.rows, layer.columns]
-        let exact = try reference.plainWeight(layer)
         let packed = try scheme.map { try PackedWeight(reading: layer, from: candidate, scheme: $0) }
         let plain = packed == nil ? try candidate.float32(layer.weight, shape: shape) : []
         var (signal, noise) = (0.0, 0.0)
@@ -71,6 +100,11 @@ public struct LayerComparison: Sendable, Equatable {
         }
         return SignalToNoise(signal: signal, noise: noise)
     }
+}
+
+extension ModelConfiguration {
+    /// Where the head's weights stand: where embeddings are tied, in them.
+    fileprivate var headWeights: LinearLayer { tiedEmbeddings ? embedding : head }
 }
 
 extension Checkpoint {
@@ -109,6 +143,14 @@ private struct LayerProbe {
         let (down, downError) = both(exact.down, other.down, g, g)
         runner.add(down, to: x)
         return [queryError, keyError, valueError, outputError, gateError, upError, downError]
+    }
+
+    /// The relative error of the logits, once all layers have been stepped through; both are the model's last part.
+    func head(_ exact: DecoderWeights, _ other: DecoderWeights) -> Double? {
+        guard let norm = exact.finalNorm, let otherNorm = other.finalNorm, let head = exact.head,
+            let otherHead = other.head
+        else { preconditionFailure("the last part of a model has a head") }
+        return both(head, otherHead, runner.normed(x, norm), runner.normed(x, otherNorm)).error
     }
 
     private func both(

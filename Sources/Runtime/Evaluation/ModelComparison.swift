@@ -20,7 +20,7 @@ public struct ComparisonOptions: Sendable {
 /// A candidate beside its reference, as the runtime computes both: int8 activations where weights are quantized.
 public struct ModelComparison: Sendable {
     public let summary: DivergenceSummary
-    /// In the order of their use.
+    /// In the order of their use: the decoder's, and embedding and head where their weights are not the reference's.
     public let layers: [LayerComparison]
     public let windows: Int
 
@@ -29,10 +29,10 @@ public struct ModelComparison: Sendable {
         reference: Checkpoint, candidate: Checkpoint, text: [Int32], options: ComparisonOptions,
         progress: @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) async throws -> ModelComparison {
-        guard (2...reference.configuration.contextLength - 1).contains(options.window) else {
+        let context = min(reference.configuration.contextLength, candidate.configuration.contextLength)
+        guard options.window >= 2, options.window < context else {
             throw EvaluationError.invalid(
-                name: "--window", expected: "2 to \(reference.configuration.contextLength - 1)",
-                got: "\(options.window)")
+                name: "--window", expected: "2 to \(context - 1)", got: "\(options.window)")
         }
         let count = min(text.count, options.tokens ?? text.count) / options.window
         guard count >= 1 else {
@@ -46,11 +46,12 @@ public struct ModelComparison: Sendable {
             exact.stop()
             other.stop()
         }
+        let pool = ThreadPool(threads: options.threads ?? ProcessInfo.processInfo.activeProcessorCount)
         var tokens: [TokenDivergence] = []
         for (index, window) in windows.enumerated() {
             let expected = try await exact.logits(window)
             let got = try await other.logits(window)
-            tokens += try Self.compare(expected, got, window, place: candidate.directory.path)
+            tokens += try Self.compare(expected, got, window, pool, place: candidate.directory.path)
             progress(index + 1, count)
         }
         exact.stop()
@@ -64,12 +65,12 @@ public struct ModelComparison: Sendable {
     }
 
     /// Every position of the window but the last predicts the token after it.
-    private static func compare(_ expected: [Float], _ got: [Float], _ window: [Int32], place: String) throws
-        -> [TokenDivergence]
-    {
+    private static func compare(
+        _ expected: [Float], _ got: [Float], _ window: [Int32], _ pool: ThreadPool, place: String
+    ) throws -> [TokenDivergence] {
         let width = expected.count / window.count
         let results = Mutex([TokenDivergence?](repeating: nil, count: window.count - 1))
-        DispatchQueue.concurrentPerform(iterations: window.count - 1) { row in
+        pool.run(window.count - 1) { row, _ in
             let range = row * width..<(row + 1) * width
             let divergence = expected.withUnsafeBufferPointer { expected in
                 got.withUnsafeBufferPointer { got in
@@ -84,6 +85,17 @@ public struct ModelComparison: Sendable {
             guard let result else { throw EvaluationError.notFinite(place: place, position: row) }
             return result
         }
+    }
+}
+
+extension ModelComparison {
+    /// A text to compare over.
+    /// - Throws: `CheckpointError.file` where the file cannot be read, `EvaluationError.notText` where it is not UTF-8.
+    public static func text(reading url: URL) throws -> String {
+        let data = try readFile(url, limit: 1 << 30)
+        let invalid = data.withUnsafeBytes { firstInvalidUTF8($0.bindMemory(to: UInt8.self)) }
+        if let invalid { throw EvaluationError.notText(place: url.path, offset: invalid, byte: data[invalid]) }
+        return String(decoding: data, as: UTF8.self)
     }
 }
 

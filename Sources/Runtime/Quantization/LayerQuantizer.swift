@@ -13,25 +13,28 @@ struct QuantizedLayer: Sendable {
     let signal, noise: Double
 }
 
-/// Quantizes one layer on all cores: blocks of rows are converted to fp32, checked, rounded by the method, packed and
-/// measured. The result does not depend on how the blocks are divided between threads.
+/// Quantizes one layer: blocks of rows are converted to fp32, checked, rounded by the method, packed and measured. The
+/// result does not depend on how the blocks are divided between threads.
 struct LayerQuantizer {
     let context: LayerContext
     let blocks: any BlockQuantizer
     /// For messages.
     let place: String
     private let blockRows: Int
+    private let pool: ThreadPool?
 
     /// Values of a block: small enough for a core's own cache, large enough to be worth a call.
     private static let blockValues = 1 << 15
 
-    init(_ context: LayerContext, method: any RoundingMethod, place: String) throws {
+    /// - Parameter pool: whose threads do the work; nil takes all cores.
+    init(_ context: LayerContext, method: any RoundingMethod, place: String, pool: ThreadPool? = nil) throws {
         guard context.dtype.isSupportedFloat else {
             throw QuantizationError.dtype(
                 place: place, tensor: context.module + ".weight", dtype: context.dtype.rawValue)
         }
         self.context = context
         self.place = place
+        self.pool = pool
         blocks = try method.prepare(context)
         blockRows = blocks.preferredRows ?? max(1, Self.blockValues / max(1, context.columns))
     }
@@ -47,6 +50,7 @@ struct LayerQuantizer {
     }
 
     /// As above, for weights [rows, columns] that have left the checkpoint's dtype; scales are still stored in it.
+    /// - Throws: QuantizationError.weightsOverflow where these are not finite, .scaleOverflow
     func quantize(_ values: UnsafeBufferPointer<Float>) throws -> QuantizedLayer {
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
         return switch context.dtype {
@@ -87,7 +91,7 @@ struct LayerQuantizer {
                         // Blocks write disjoint slices, each its own.
                         nonisolated(unsafe) let (words, scales, zeroPoints) = (words, scales, zeroPoints)
                         nonisolated(unsafe) let (outcomes, source, plain) = (outcomes, source, plain)
-                        DispatchQueue.concurrentPerform(iterations: count) { index in
+                        each(count) { index in
                             let first = index * blockRows
                             let last = min(rows, first + blockRows)
                             outcomes[index] = block(
@@ -104,6 +108,15 @@ struct LayerQuantizer {
         return QuantizedLayer(
             context: context, words: words, scales: scales, zeroPoints: zeroPoints,
             signal: outcomes.reduce(0) { $0 + $1.signal }, noise: outcomes.reduce(0) { $0 + $1.noise })
+    }
+
+    /// Runs `body` for 0..<count, several at a time.
+    private func each(_ count: Int, _ body: @Sendable (Int) -> Void) {
+        if let pool {
+            pool.run(count) { index, _ in body(index) }
+        } else {
+            DispatchQueue.concurrentPerform(iterations: count, execute: body)
+        }
     }
 
     private func block<F: FloatFormat>(
@@ -159,11 +172,13 @@ struct LayerQuantizer {
     ) throws {
         let tensor = context.module + ".weight"
         if let index = outcomes.lazy.compactMap(\.firstNotFinite).first {
-            let value = plain.map { $0[index] } ?? F.load(source.baseAddress! + index * F.bytes)
+            let count = outcomes.reduce(0) { $0 + $1.notFinite }
+            // The checkpoint's own were finite when they were read.
+            if plain != nil { throw QuantizationError.weightsOverflow(place: place, tensor: tensor, count: count) }
+            let value = F.load(source.baseAddress! + index * F.bytes)
             throw QuantizationError.notFinite(
                 place: place, tensor: tensor, value: value.isNaN ? "NaN" : "\(value)",
-                index: [index / context.columns, index % context.columns],
-                count: outcomes.reduce(0) { $0 + $1.notFinite })
+                index: [index / context.columns, index % context.columns], count: count)
         }
         if let index = outcomes.lazy.compactMap(\.overflow).first {
             throw QuantizationError.scaleOverflow(

@@ -38,6 +38,8 @@ public struct ModelInspection: Sendable {
     public let digest: String?
     /// Why the tensors are not those of config.json, where they are not.
     public let problem: String?
+    /// What a person should know besides, and is no problem.
+    public let note: String?
 
     public var tensorBytes: Int { tensors.reduce(0) { $0 + $1.bytes } }
     /// Bits of all tensors for each parameter.
@@ -69,6 +71,7 @@ public struct ModelInspection: Sendable {
         var problem: String?
         do { try checkpoint.validate() } catch { problem = "\(error)" }
         self.problem = problem
+        note = nil
         digest = try checkpoint.digest()
 
         var layers: [String: Int] = [:]
@@ -106,9 +109,18 @@ public struct ModelInspection: Sendable {
         parameters = file.tensors.reduce(0) { $0 + $1.rows * $1.columns }
         var model: ModelConfiguration?
         var problem: String?
-        do { model = try GGUFImport(url: url).configuration } catch { problem = "\(error)" }
+        do {
+            model =
+                try file.isWithoutVocabulary
+                ? GGUFImport.configuration(ofFileWithoutVocabulary: file) : GGUFImport(url: url).configuration
+        } catch {
+            problem = "\(error)"
+        }
         self.model = model
         self.problem = problem
+        note =
+            file.isWithoutVocabulary
+            ? "there is no vocabulary in the file: it can be compared with its reference, but not be imported" : nil
         let blocks = Dictionary(grouping: file.tensors.filter { $0.type.blockSize > 1 }, by: \.type)
         schemes = blocks.map { ($0.key.name, $0.value.count) }.sorted { $0.0 < $1.0 }
         let quantized = blocks.values.joined()
@@ -127,7 +139,7 @@ public struct ModelInspection: Sendable {
         fileBytes = file.file.count
         tensors = Self.sorted(file.entries.values.map(\.info))
         parameters = file.entries.values.reduce(0) { $0 + $1.info.count }
-        (model, schemes, quantizedBitsPerWeight, digest, problem) = (nil, [], nil, nil, nil)
+        (model, schemes, quantizedBitsPerWeight, digest, problem, note) = (nil, [], nil, nil, nil, nil)
         metadata = file.metadata
     }
 

@@ -27,7 +27,7 @@ public struct ModelQuantizer: Sendable {
     public static func check(_ checkpoint: Checkpoint, output: URL?, overwrite: Bool) throws {
         try refuseQuantized(checkpoint)
         guard let output else { return }
-        try refuseInput(checkpoint, output)
+        try checkpoint.refuseReplacement(by: output)
         // Made and dropped: it knows what it may replace.
         _ = try AtomicDirectory(url: output, overwrite: overwrite)
     }
@@ -36,12 +36,6 @@ public struct ModelQuantizer: Sendable {
         guard let present = checkpoint.configuration.quantizationJSON else { return }
         throw QuantizationError.alreadyQuantized(
             place: checkpoint.directory.path, method: present["quant_method"]?.string ?? "unknown")
-    }
-
-    private static func refuseInput(_ checkpoint: Checkpoint, _ output: URL) throws {
-        guard output.standardizedFileURL.path != checkpoint.directory.standardizedFileURL.path else {
-            throw QuantizationError.outputIsInput(path: output.path)
-        }
     }
 
     /// Checks everything that can be known before work begins; nothing is written.
@@ -58,16 +52,18 @@ public struct ModelQuantizer: Sendable {
         }
         let layers = recipe.plan.quantized
         guard !layers.isEmpty else { throw QuantizationError.nothing(place: place) }
-        for size in Set(layers.compactMap { recipe.plan[$0.module]?.groupSize }).sorted(by: >) {
-            let indivisible = layers.filter {
-                recipe.plan[$0.module]?.groupSize == size && !recipe.plan[$0.module]!.divides(columns: $0.columns)
-            }
-            guard indivisible.isEmpty else {
-                throw QuantizationError.indivisible(
-                    place: place, layers: indivisible.map { .init(module: $0.module, columns: $0.columns) },
-                    groupSize: size,
-                    divisors: [128, 64, 32].filter { size in layers.allSatisfy { $0.columns % size == 0 } })
-            }
+        let uneven = layers.filter { !recipe.plan[$0.module]!.divides(columns: $0.columns) }
+        guard uneven.isEmpty else {
+            let sizes = Set(uneven.compactMap { recipe.plan[$0.module]?.groupSize })
+            throw QuantizationError.indivisible(
+                place: place,
+                layers: uneven.map {
+                    .init(
+                        module: $0.module, columns: $0.columns,
+                        groupSize: sizes.count == 1 ? nil : recipe.plan[$0.module]?.groupSize)
+                },
+                groupSize: sizes.count == 1 ? sizes.first : nil,
+                divisors: [128, 64, 32].filter { size in layers.allSatisfy { $0.columns % size == 0 } })
         }
         self.checkpoint = checkpoint
         self.recipe = recipe
@@ -106,16 +102,18 @@ public struct ModelQuantizer: Sendable {
 
     /// Quantizes and writes; the directory appears whole or not at all.
     /// - Parameter progress: hears of modules done, and of how many there are.
-    /// - Throws: `QuantizationError` (weights that are not finite), `CheckpointError` (output, disk).
+    /// - Throws: `QuantizationError` (weights that are not finite, or overflow), `CheckpointError` (output, disk).
     public func write(
         to output: URL, overwrite: Bool = false, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws -> Summary {
-        try Self.refuseInput(checkpoint, output)
+        try checkpoint.refuseReplacement(by: output)
         let directory = try AtomicDirectory(url: output, overwrite: overwrite)
         let metadata = recipe.metadata(sourceDigest: try checkpoint.digest())
         let calibrated = try recipe.walks ? CalibratedLayers(self, output: output, metadata: metadata) : nil
+        let pool =
+            calibrated?.pool ?? ThreadPool(threads: recipe.threads ?? ProcessInfo.processInfo.activeProcessorCount)
         do {
-            return try write(into: directory, calibrated, metadata, progress)
+            return try write(into: directory, calibrated, pool, metadata, progress)
         } catch let error where Self.isRefusal(error) {
             // A mended source is another one: no later run takes these layers.
             calibrated?.finished()
@@ -131,8 +129,8 @@ public struct ModelQuantizer: Sendable {
     }
 
     private func write(
-        into directory: AtomicDirectory, _ calibrated: CalibratedLayers?, _ metadata: [String: String],
-        _ progress: (_ done: Int, _ total: Int) -> Void
+        into directory: AtomicDirectory, _ calibrated: CalibratedLayers?, _ pool: ThreadPool,
+        _ metadata: [String: String], _ progress: (_ done: Int, _ total: Int) -> Void
     ) throws -> Summary {
         try calibrated?.run { progress($0, plans.count) }
         let writer = try ShardedWriter(
@@ -150,7 +148,7 @@ public struct ModelQuantizer: Sendable {
                 qualities[plan.layer.module] = done
                 try calibrated?.copy(plan, to: writer)
             } else {
-                let result = try quantize(plan, calibrated?.headMethod(of: plan.layer))
+                let result = try quantize(plan, pool, method: calibrated?.headMethod(of: plan.layer))
                 qualities[plan.layer.module] = SignalToNoise(signal: result.signal, noise: result.noise)
                 try Self.write(result, plan) { try writer.write($0, $1) }
             }
@@ -167,13 +165,15 @@ public struct ModelQuantizer: Sendable {
 
     /// Straight from the file.
     /// - Parameter method: nil takes the recipe's, by the weights alone where it needs calibration.
-    private func quantize(_ plan: Plan, _ method: (any RoundingMethod)? = nil) throws -> QuantizedLayer {
+    private func quantize(
+        _ plan: Plan, _ pool: ThreadPool, method: (any RoundingMethod)? = nil
+    ) throws -> QuantizedLayer {
         let context = LayerContext(
             module: plan.layer.module, rows: plan.layer.rows, columns: plan.layer.columns, dtype: plan.source.dtype,
             scheme: plan.scheme)
         let quantizer = try LayerQuantizer(
             context, method: method ?? (recipe.walks ? recipe.methodByWeights : recipe.decoderMethod),
-            place: checkpoint.directory.path)
+            place: checkpoint.directory.path, pool: pool)
         let result = try checkpoint.withBytes(plan.source.name) { try quantizer.quantize($0) }
         checkpoint.release(plan.source.name)
         return result
@@ -185,9 +185,9 @@ public struct ModelQuantizer: Sendable {
     var headPlan: Plan? { plans.first { $0.layer.module == "lm_head" } }
 
     /// The embedding quantized by its weights alone, where it is quantized: what the calibration begins with.
-    func embedding() throws -> PackedWeight? {
+    func embedding(_ pool: ThreadPool) throws -> PackedWeight? {
         guard let plan = plans.first(where: { $0.layer.module == "model.embed_tokens" }) else { return nil }
-        return PackedWeight(try quantize(plan))
+        return PackedWeight(try quantize(plan, pool))
     }
 
     static func write(
@@ -228,5 +228,14 @@ public struct ModelQuantizer: Sendable {
         let text = (metadata.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" } + schemes)
             .joined(separator: "\n")
         return Hex.text(SHA256.hash(data: Data(text.utf8)))
+    }
+}
+
+extension Checkpoint {
+    /// - Throws: `QuantizationError.outputIsInput` where a directory at `output` would replace this one, by a link too.
+    func refuseReplacement(by output: URL) throws {
+        guard !AtomicName.replaces(directory.path, at: output.path) else {
+            throw QuantizationError.outputIsInput(path: output.path)
+        }
     }
 }

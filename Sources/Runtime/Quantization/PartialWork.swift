@@ -18,7 +18,7 @@ final class PartialWork {
         let manager = FileManager.default
         // Layers of another recipe for the same output are of no use any more.
         for name in (try? manager.contentsOfDirectory(atPath: parent.path)) ?? []
-        where name.hasPrefix(prefix) && name.hasSuffix(".layers") && name != folder.lastPathComponent {
+        where Self.isFolder(name, of: prefix) && name != folder.lastPathComponent {
             let other = parent.appending(path: name)
             guard let held = Self.locked(other) else { continue }
             try? manager.removeItem(at: other)
@@ -41,6 +41,13 @@ final class PartialWork {
     }
 
     deinit { close(lock) }
+
+    /// Exactly `.NAME.<16 hex>.layers`: an output may be called as another and a dot and more.
+    private static func isFolder(_ name: String, of prefix: String) -> Bool {
+        guard name.hasPrefix(prefix), name.hasSuffix(".layers") else { return false }
+        let key = name.dropFirst(prefix.count).dropLast(".layers".count)
+        return key.count == 16 && key.allSatisfy { "0123456789abcdef".contains($0) }
+    }
 
     /// A descriptor that holds the folder's lock; nil where another process has it.
     private static func locked(_ folder: URL) -> Int32? {

@@ -6,10 +6,17 @@ public enum QuantizationError: WordedError, Equatable {
     case malformed(place: String, key: String, expected: String, got: String)
     /// A `re:` target or ignore that is no regular expression, or one that takes too long to match.
     case pattern(place: String, pattern: String, problem: String)
-    /// Layers whose columns the group size does not divide. All of them.
-    case indivisible(place: String, layers: [Layer], groupSize: Int, divisors: [Int])
+    /// Layers whose columns the group size does not divide. All of them; where their groups differ, the size is nil and
+    /// each layer has its own.
+    case indivisible(place: String, layers: [Layer], groupSize: Int?, divisors: [Int])
     /// NaN or infinite weights in a tensor.
     case notFinite(place: String, tensor: String, value: String, index: [Int], count: Int)
+    /// A layer's inputs or outputs (`side`) on the calibration text, or their mean square, exceed fp32.
+    case activationsOverflow(layer: String, side: String, tokens: Int, of: Int)
+    /// Weights that are finite no more once smoothing or compensation has changed them.
+    case weightsOverflow(place: String, tensor: String, count: Int)
+    /// Values that exceed the dtype in which they are to be written.
+    case tooLarge(place: String, tensor: String, dtype: DType, count: Int)
     /// The range of a group is too wide for the dtype of its scale.
     case scaleOverflow(place: String, tensor: String, dtype: String, row: Int, group: Int)
     case alreadyQuantized(place: String, method: String)
@@ -37,14 +44,22 @@ public enum QuantizationError: WordedError, Equatable {
     public struct Layer: Sendable, Equatable {
         public let module: String
         public let columns: Int
+        /// Columns of a group, where the layers differ in that.
+        public let groupSize: Int?
 
-        public init(module: String, columns: Int) {
+        public init(module: String, columns: Int, groupSize: Int? = nil) {
             self.module = module
             self.columns = columns
+            self.groupSize = groupSize
         }
 
         /// Embedding or head, whose groups are --embedding's or an override's.
         fileprivate var isEnd: Bool { module == "model.embed_tokens" || module == "lm_head" }
+
+        fileprivate var label: String {
+            let groups = groupSize.map { ", groups of \($0)" } ?? ""
+            return "\(module) (\(columns)\(groups))"
+        }
     }
 
     public var wording: Wording {
@@ -56,17 +71,27 @@ public enum QuantizationError: WordedError, Equatable {
         case .pattern(let place, let pattern, let problem):
             Wording(place, "the pattern re:\(pattern) cannot be used: \(problem)")
         case .indivisible(let place, let layers, let groupSize, let divisors):
-            Wording(
-                place,
-                "groups of \(groupSize) do not divide the columns of \(layers.count) layer\(layers.count == 1 ? "" : "s"): "
-                    + layers.map { "\($0.module) (\($0.columns))" }.joined(separator: ", "),
-                advice: (layers.allSatisfy(\.isEnd) ? "give it groups of " : "use --group-size ")
-                    + (divisors.map(String.init) + ["channel"]).joined(separator: " or "))
+            Self.groupsThatDoNotDivide(place, layers, groupSize, divisors)
         case .notFinite(let place, let tensor, let value, let index, let count):
             Wording(
                 place,
                 "\(tensor) holds \(count) value\(count == 1 ? " that is" : "s that are") not finite, the first at \(index)",
                 expected: "finite weights", got: value, advice: "mend or download the checkpoint again")
+        case .activationsOverflow(let layer, let side, let tokens, let all):
+            Wording(
+                layer, "the activations overflow on the calibration text: its \(side) for \(tokens) of \(all) tokens",
+                expected: "a mean square that fp32 can hold",
+                advice: "look for weights far too large in it or before it, "
+                    + "or use --method mse without --smooth, which reads no activations")
+        case .weightsOverflow(let place, let tensor, let count):
+            Wording(
+                place,
+                "\(tensor) holds \(count) value\(count == 1 ? "" : "s") so large that smoothing or compensation overflows",
+                advice: "go without --smooth and --compensation, or use --method mse")
+        case .tooLarge(let place, let tensor, let dtype, let count):
+            Wording(
+                place, "\(tensor) holds \(count) value\(count == 1 ? "" : "s") too large for \(dtype.rawValue)",
+                advice: Self.widerThan(dtype))
         case .scaleOverflow(let place, let tensor, let dtype, let row, let group):
             Wording(
                 place, "the range of \(tensor), row \(row), group \(group) is too wide for a scale in \(dtype)",
@@ -103,6 +128,29 @@ public enum QuantizationError: WordedError, Equatable {
             Wording(place, problem, advice: "delete it, and it is measured anew")
         case .outputIsInput(let path):
             Wording(path, "the output would replace the checkpoint that is read", advice: "choose another --output")
+        }
+    }
+
+    private static func groupsThatDoNotDivide(
+        _ place: String, _ layers: [Layer], _ groupSize: Int?, _ divisors: [Int]
+    ) -> Wording {
+        let isOne = layers.count == 1
+        let groups = groupSize.map { "groups of \($0)" } ?? "groups"
+        let sizes = (divisors.map(String.init) + ["channel"]).joined(separator: " or ")
+        // --group-size says nothing of ends and overrides.
+        let isFlag = groupSize != nil && !layers.allSatisfy(\.isEnd)
+        return Wording(
+            place,
+            "\(groups) do not divide the columns of \(layers.count) layer\(isOne ? "" : "s"): "
+                + layers.map(\.label).joined(separator: ", "),
+            advice: isFlag ? "use --group-size \(sizes)" : "give \(isOne ? "it" : "them") groups of \(sizes)")
+    }
+
+    private static func widerThan(_ dtype: DType) -> String {
+        switch dtype {
+        case .f16: "use --dtype bf16 or f32"
+        case .bf16: "use --dtype f32"
+        default: "quantize the original checkpoint again"
         }
     }
 }

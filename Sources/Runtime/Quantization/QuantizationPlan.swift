@@ -40,11 +40,31 @@ public struct QuantizationPlan: Sendable, Equatable {
         for (module, scheme) in try matches(text) { schemes[module] = scheme }
     }
 
-    /// The modules that an override finds, and what they get; nil keeps a module as it is.
-    /// - Throws: as `override`.
-    public static func overridden(_ model: ModelConfiguration, _ text: String) throws -> [(String, QuantizationScheme?)]
-    {
-        try QuantizationPlan(model).matches(text)
+    /// Several overrides, of which the last that finds a module has its say.
+    /// - Returns: what the modules that are found get; nil keeps a module as it is.
+    /// - Throws: as for one, and `QuantizationError.override` for one of which those behind it leave nothing.
+    @discardableResult
+    public mutating func override(_ texts: [String]) throws -> [String: QuantizationScheme?] {
+        var result: [String: QuantizationScheme?] = [:]
+        var found: [[String]] = []
+        // Of each module, the override that it follows.
+        var winners: [String: Int] = [:]
+        for (index, text) in texts.enumerated() {
+            let changes = try matches(text)
+            for (module, scheme) in changes {
+                schemes[module] = scheme
+                result[module] = .some(scheme)
+                winners[module] = index
+            }
+            found.append(changes.map(\.0))
+        }
+        for (index, text) in texts.enumerated() where !winners.values.contains(index) {
+            let later = Set(found[index].compactMap { winners[$0] }).sorted().map { "--override \(texts[$0])" }
+            throw QuantizationError.override(
+                text: text, problem: "it has no effect: all that it finds is found by others behind it",
+                expected: "narrow overrides behind broad ones", got: later.joined(separator: " ") + " behind it")
+        }
+        return result
     }
 
     private func matches(_ text: String) throws -> [(String, QuantizationScheme?)] {

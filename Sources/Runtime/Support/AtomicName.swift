@@ -24,12 +24,7 @@ package struct AtomicName: Sendable {
     init(_ path: String, overwrite: Bool, shownAs shown: String? = nil) {
         self.path = shown ?? path
         self.overwrite = overwrite
-        if let resolved = realpath(path, nil) {
-            destination = String(cString: resolved)
-            free(resolved)
-        } else {
-            destination = path
-        }
+        destination = Self.resolved(path) ?? path
         // A long name must not overflow the 255 bytes of a file name once the suffix is added.
         let last = (destination as NSString).lastPathComponent
         let stem = String(decoding: Array(last.utf8.prefix(120)), as: UTF8.self)
@@ -37,6 +32,20 @@ package struct AtomicName: Sendable {
         let directory = (destination as NSString).deletingLastPathComponent
         let name = ".\(stem).\(getpid()).\(suffix).tmp"
         temporary = directory.isEmpty ? name : directory + "/" + name
+    }
+
+    /// `path` with symbolic links followed; nil where nothing is there.
+    static func resolved(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
+    /// Whether what is written to `path` would take the place of `other`, whatever links lead there: they are one, or
+    /// `path` is a directory that holds it.
+    static func replaces(_ other: String, at path: String) -> Bool {
+        guard let path = resolved(path), let other = resolved(other) else { return false }
+        return other == path || other.hasPrefix(path + "/")
     }
 
     /// For a file that something else writes at `temporary`. Throws `FileWriteError.exists` or `.isDirectory`.

@@ -73,6 +73,37 @@ import Testing
         #expect(comparison.layers.allSatisfy { $0.outputError == 0 && $0.decibels == .infinity })
     }
 
+    /// Embedding and head are told of where their weights are not the reference's: a tied head's are the embedding's.
+    @Test(arguments: ["qwen2-tied", "qwen2-untied"], [true, false])
+    func embeddingAndHead(_ name: String, quantizesHead: Bool) async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "ends-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let reference = try Checkpoint(directory: fixture("models/\(name)"))
+        let model = reference.configuration
+        let coarse = QuantizationScheme(bits: 4, groupSize: nil)
+        let plan = QuantizationPlan(
+            model, scheme: QuantizationScheme(bits: 8, groupSize: nil), embedding: QuantizationScheme(bits: 8),
+            head: quantizesHead ? coarse : nil)
+        _ = try ModelQuantizer(reference, recipe: QuantizationRecipe(plan: plan)).write(to: directory)
+        var options = ComparisonOptions()
+        options.window = 16
+        let layers = try await ModelComparison.run(
+            reference: reference, candidate: Checkpoint(directory: directory),
+            text: (0..<32).map { Int32($0 * 7) % Int32(model.vocabulary) }, options: options
+        ).layers
+        let decoder = model.decoderLinearLayers.map(\.module)
+        let differs = quantizesHead || model.tiedEmbeddings
+        #expect(layers.map(\.module) == ["model.embed_tokens"] + decoder + (differs ? ["lm_head"] : []))
+        #expect(layers[0].scheme == QuantizationScheme(bits: 8).label && layers[0].outputError == nil)
+        let embedded = try #require(layers[0].decibels)
+        #expect((25...70).contains(embedded), "\(embedded) dB")
+        guard let head = layers.last, !head.isInDecoder else { return }
+        #expect(head.scheme == (quantizesHead ? coarse : QuantizationScheme(bits: 8)).label)
+        let (decibels, error) = (try #require(head.decibels), try #require(head.outputError))
+        #expect((quantizesHead ? 5...25 : 25...70).contains(decibels), "\(decibels) dB")
+        #expect((quantizesHead ? 0.01...0.5 : 0.0005...0.05).contains(error), "\(error)")
+    }
+
     @Test func badInput() async throws {
         let checkpoint = try Checkpoint(directory: fixture("models/llama"))
         var options = ComparisonOptions()

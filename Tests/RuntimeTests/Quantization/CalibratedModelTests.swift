@@ -143,18 +143,88 @@ import Testing
     @Test(arguments: ["model.layers.1.mlp.up_proj.weight", "model.norm.weight"])
     func refusedWeightsLeaveNothing(_ tensor: String) throws {
         try copied("models/qwen2-tied") { directory in
-            let entry = try #require(try Checkpoint(directory: directory).files[0].entries[tensor])
-            let handle = try FileHandle(forWritingTo: directory.appending(path: "model.safetensors"))
-            try handle.seek(toOffset: UInt64(entry.range.lowerBound))
             // NaN in BF16.
-            try handle.write(contentsOf: Data([0xC0, 0x7F]))
-            try handle.close()
+            try setFirst(of: tensor, in: directory, to: [0xC0, 0x7F])
             let checkpoint = try Checkpoint(directory: directory)
             let folder = directory.deletingLastPathComponent()
             let quantizer = try ModelQuantizer(checkpoint, recipe: recipe(checkpoint, .gptq))
             let said = wording { _ = try quantizer.write(to: folder.appending(path: "q")) }
             #expect(said?.contains(tensor) == true && said?.contains("NaN") == true, "got: \(said ?? "written")")
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["model"])
+        }
+    }
+
+    /// A weight that is finite, but makes what is computed with it overflow: said of the layer, and nothing is written.
+    @Test(
+        arguments: [
+            "layers.0.self_attn.q_proj", "layers.0.self_attn.v_proj", "layers.0.self_attn.o_proj",
+            "layers.0.mlp.gate_proj", "layers.1.mlp.up_proj", "layers.1.mlp.down_proj", "embed_tokens",
+        ], [Float(0), 0.5])
+    func activationsThatOverflow(_ name: String, _ compensation: Float) throws {
+        try copied("models/qwen2-tied") { directory in
+            try setFirst(of: "model.\(name).weight", in: directory, to: [0x62, 0x7F])
+            let checkpoint = try Checkpoint(directory: directory)
+            let folder = directory.deletingLastPathComponent()
+            var recipe = try recipe(checkpoint, .gptq)
+            recipe.compensation = compensation
+            let said = wording {
+                _ = try ModelQuantizer(checkpoint, recipe: recipe).write(to: folder.appending(path: "q"))
+            }
+            let expected = "model.\(name): the activations overflow on the calibration text: its outputs for "
+            #expect(said?.hasPrefix(expected) == true, "got: \(said ?? "written")")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["model"])
+        }
+    }
+
+    /// The same by every method that reads activations; a norm has no layer of its own, so the first behind it is named.
+    @Test(arguments: [QuantizationRecipe.Method.imatrix, .gptq, .awq])
+    func inputsThatOverflow(_ method: QuantizationRecipe.Method) throws {
+        try copied("models/qwen2-tied") { directory in
+            try setFirst(of: "model.layers.1.input_layernorm.weight", in: directory, to: [0x62, 0x7F])
+            let checkpoint = try Checkpoint(directory: directory)
+            let folder = directory.deletingLastPathComponent()
+            let quantizer = try ModelQuantizer(checkpoint, recipe: recipe(checkpoint, method))
+            let said = wording { _ = try quantizer.write(to: folder.appending(path: "q")) }
+            let expected = "model.layers.1.self_attn.q_proj: the activations overflow on the calibration text: "
+            #expect(said?.hasPrefix(expected) == true, "got: \(said ?? "written")")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["model"])
+        }
+    }
+
+    /// Smoothing multiplies weights: where that overflows, the checkpoint is not called damaged.
+    @Test func smoothingThatOverflows() throws {
+        try copied("models/qwen2-tied") { directory in
+            try setFirst(of: "model.layers.1.mlp.up_proj.weight", in: directory, to: [0x62, 0x7F])
+            let checkpoint = try Checkpoint(directory: directory)
+            let folder = directory.deletingLastPathComponent()
+            var recipe = try recipe(checkpoint, .gptq)
+            recipe.smooths = true
+            let said = try #require(
+                wording { _ = try ModelQuantizer(checkpoint, recipe: recipe).write(to: folder.appending(path: "q")) })
+            #expect(said.contains("model.layers.1.mlp.up_proj") && said.contains("overflow"), "got: \(said)")
+            #expect(!said.contains("download"), "got: \(said)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["model"])
+        }
+    }
+
+    /// Layers that an earlier recipe has left for the same output go; those of other outputs stay, however these are called.
+    @Test func layersOfOtherOutputsStay() throws {
+        try temporaryDirectory { directory in
+            let stale = ".m.0123456789abcdef.layers"
+            let others = [
+                ".m.v2.0123456789abcdef.layers", ".m.0123456789abcde.layers", ".m.0123456789abcdef0.layers",
+                ".m.what_i_have_done.layers", ".mm.0123456789abcdef.layers",
+            ]
+            for name in others + [stale] {
+                let folder = directory.appending(path: name)
+                try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+                try Data().write(to: folder.appending(path: "layer-0.safetensors"))
+            }
+            let checkpoint = try Checkpoint(directory: fixture("models/qwen2-tied"))
+            let output = directory.appending(path: "m")
+            _ = try ModelQuantizer(checkpoint, recipe: recipe(checkpoint, .imatrix)).write(to: output)
+            let left = try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()
+            #expect(left == (others + ["m"]).sorted())
         }
     }
 

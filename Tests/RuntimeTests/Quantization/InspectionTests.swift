@@ -52,6 +52,25 @@ import Testing
         #expect(found.schemes.map(\.label) == ["Q4_0", "Q4_1", "Q8_0"])
     }
 
+    /// As our own export writes it where llama.cpp has no name for the tokenizer: no problem, but to be said.
+    @Test func ggufWithoutVocabulary() throws {
+        try temporaryDirectory { directory in
+            let url = directory.appending(path: "x.gguf")
+            var file = GGUFBytes.llama()
+            file["tokenizer.ggml.model"] = .string("no_vocab")
+            for key in ["tokens", "token_type", "merges", "pre"] { file["tokenizer.ggml." + key] = nil }
+            try file.data.write(to: url)
+            let found = try ModelInspection(url)
+            #expect(found.problem == nil && found.model?.layers == 1 && found.tensors.count == 11)
+            #expect(found.note?.contains("there is no vocabulary") == true)
+            #expect(try ModelInspection(fixture("gguf/llama.gguf")).note == nil)
+            // A tensor too few is a problem still.
+            file.tensors.removeLast()
+            try file.data.write(to: url)
+            #expect(try ModelInspection(url).problem?.contains("missing model.layers.0.mlp.down_proj.weight") == true)
+        }
+    }
+
     /// What cannot be imported can still be looked at.
     @Test func problemsAreToldAndNotThrown() throws {
         try temporaryDirectory { directory in

@@ -98,6 +98,53 @@ import Testing
         }
     }
 
+    /// A type that is asked for is that of all tensors, and config.json says so; without one, all is as it was.
+    @Test(arguments: [.f32, .f16, nil] as [DType?], ["dtype", "torch_dtype"])
+    func dequantizedTo(_ dtype: DType?, _ key: String) throws {
+        try copied("models/qwen2-tied") { source in
+            try editJSON(source.appending(path: "config.json")) {
+                $0["dtype"] = nil
+                $0[key] = "bfloat16"
+            }
+            let folder = source.deletingLastPathComponent()
+            let (packed, plain) = (folder.appending(path: "q"), folder.appending(path: "plain"))
+            try quantize(source, packed, QuantizationScheme(bits: 8, groupSize: 32))
+            let quantized = try Checkpoint(directory: packed)
+            try ModelDequantizer(quantized, dtype: dtype).write(to: plain)
+            let result = try Checkpoint(directory: plain)
+            try result.validate()
+            #expect(Set(result.tensors.values.map(\.dtype)) == [dtype ?? .bf16])
+            #expect(result.configuration.dtype == dtype ?? .bf16)
+            #expect(result.configurationJSON[key]?.string == (dtype ?? .bf16).torchName)
+            #expect(["dtype", "torch_dtype"].filter { result.configurationJSON[$0] != nil } == [key])
+            for name in ["model.norm.weight", "model.embed_tokens.weight", "model.layers.1.self_attn.q_proj.bias"] {
+                let shape = try result.info(name).shape
+                let exact = try quantized.float32(name, shape: shape)
+                let expected = dtype == .f16 ? exact.map { Float(Float16($0)) } : exact
+                #expect(try result.float32(name, shape: shape) == expected, "\(name)")
+            }
+        }
+    }
+
+    /// Infinities are never written: neither of dequantized weights nor of what is copied.
+    @Test(arguments: ["model.layers.1.mlp.down_proj.weight", "model.norm.weight", "model.embed_tokens.weight"])
+    func valuesTooLargeForTheType(_ tensor: String) throws {
+        try copied("models/qwen2-tied") { source in
+            try setFirst(of: tensor, in: source, to: [0x62, 0x7F])
+            let folder = source.deletingLastPathComponent()
+            let (packed, plain) = (folder.appending(path: "q"), folder.appending(path: "plain"))
+            try quantize(source, packed, QuantizationScheme(bits: 8, groupSize: 32))
+            let quantized = try Checkpoint(directory: packed)
+            #expect(
+                wording { try ModelDequantizer(quantized, dtype: .f16).write(to: plain) }
+                    == "\(packed.path): \(tensor) holds 1 value too large for F16; use --dtype bf16 or f32")
+            #expect(try files(folder) == ["model", "q"])
+            for dtype in [DType.bf16, .f32] {
+                try ModelDequantizer(quantized, dtype: dtype).write(to: plain, overwrite: true)
+            }
+        }
+    }
+
     @Test func tiedHeadBecomesUntied() throws {
         try temporaryDirectory { directory in
             let source = try ordinary("models/qwen2-tied", in: directory)
@@ -168,6 +215,20 @@ import Testing
         }
     }
 
+    /// Also where the groups differ: a second run must not turn up other layers.
+    @Test func indivisibleColumnsOfAllSizesAreNamed() throws {
+        let checkpoint = try Checkpoint(directory: fixture("checkpoints/f16-untied"))
+        var plan = QuantizationPlan(checkpoint.configuration, scheme: QuantizationScheme(bits: 4, groupSize: 128))
+        try plan.override("o_proj=int8:g64")
+        let said = try #require(wording { _ = try ModelQuantizer(checkpoint, recipe: QuantizationRecipe(plan: plan)) })
+        #expect(said.contains(": groups do not divide the columns of 14 layers: "), "got: \(said)")
+        for layer in checkpoint.configuration.decoderLinearLayers {
+            let size = layer.module.hasSuffix("o_proj") ? 64 : 128
+            #expect(said.contains("\(layer.module) (\(layer.columns), groups of \(size))"), "got: \(said)")
+        }
+        #expect(said.hasSuffix("; give them groups of 32 or channel"), "got: \(said)")
+    }
+
     @Test func refusesWhatIsThere() throws {
         try temporaryDirectory { directory in
             let source = try ordinary("checkpoints/f16-untied", in: directory)
@@ -188,10 +249,47 @@ import Testing
             #expect(
                 refusal(source, source, force: true)?.contains("the output would replace the checkpoint that is read")
                     == true)
-            #expect(
-                refusal(source, source.appending(path: ".."), force: true)?.contains(
-                    "is a directory without config.json") == true)
-            #expect(try files(directory) == ["model", "q"])
+            let other = directory.appending(path: "other")
+            try FileManager.default.createDirectory(at: other, withIntermediateDirectories: true)
+            try Data().write(to: other.appending(path: "letter.txt"))
+            #expect(refusal(source, other, force: true)?.contains("is a directory without config.json") == true)
+            #expect(try files(directory) == ["model", "other", "q"])
+        }
+    }
+
+    /// The source is not replaced, by whatever links it is reached, nor a directory that holds it.
+    @Test func refusesItsSourceBehindALink() throws {
+        try temporaryDirectory { directory in
+            let source = try ordinary("checkpoints/f16-untied", in: directory)
+            let packed = directory.appending(path: "q")
+            try quantize(source, packed, Self.schemes[1])
+            try FileManager.default.copyItem(
+                at: source.appending(path: "config.json"), to: directory.appending(path: "config.json"))
+            func link(_ name: String, to target: URL) throws -> URL {
+                let url = directory.appending(path: name)
+                try FileManager.default.createSymbolicLink(at: url, withDestinationURL: target)
+                return url
+            }
+            let (model, again) = (try link("a", to: source), try link("b", to: packed))
+            func digests() throws -> [String] { try [source, packed].map { try Checkpoint(directory: $0).digest() } }
+            let before = try digests()
+            let refused = "the output would replace the checkpoint that is read; choose another --output"
+            for (from, output) in [(source, model), (model, source), (model, model), (source, directory)] {
+                #expect(refusal(from, output, force: true) == "\(output.path): \(refused)")
+                let said = wording {
+                    try ModelQuantizer.check(Checkpoint(directory: from), output: output, overwrite: true)
+                }
+                #expect(said == "\(output.path): \(refused)")
+            }
+            for (from, output) in [(packed, again), (again, packed), (packed, directory)] {
+                let said = wording {
+                    try ModelDequantizer(Checkpoint(directory: from)).write(to: output, overwrite: true)
+                }
+                #expect(said == "\(output.path): \(refused)")
+            }
+            #expect(try digests() == before)
+            // A link to another model is one that may be replaced.
+            #expect(refusal(source, again, force: true) == nil)
         }
     }
 

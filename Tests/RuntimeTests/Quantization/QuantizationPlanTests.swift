@@ -33,14 +33,40 @@ import Testing
         #expect(wording { try plan.override("(=int8:g32") }?.contains("cannot be used") == true)
     }
 
+    /// The last that finds a module has its say; one to which that leaves nothing is a mistake, as one that finds nothing.
+    @Test func overridesBehindOthers() throws {
+        let model = try model().configuration
+        var plan = QuantizationPlan(model, scheme: int4)
+        let found = try plan.override(["mlp=int8:g32", "layers.0.mlp=keep"])
+        #expect(plan["model.layers.0.mlp.up_proj"] == nil && plan["model.layers.1.mlp.up_proj"] == int8)
+        #expect(found.count == 3 * model.layers)
+        #expect(found["model.layers.0.mlp.up_proj"] == .some(nil) && found["model.layers.1.mlp.up_proj"] == int8)
+        func said(_ texts: [String]) -> String? {
+            wording {
+                var plan = QuantizationPlan(model, scheme: int4)
+                try plan.override(texts)
+            }
+        }
+        #expect(
+            said(["layers.0.mlp=keep", "mlp=int8:g32"])
+                == "--override layers.0.mlp=keep: it has no effect: all that it finds is found by others behind it; expected narrow overrides behind broad ones, got --override mlp=int8:g32 behind it"
+        )
+        let several = said(["mlp=int8:g32", "up_proj|gate_proj=keep", "down_proj=int4:g32"])
+        #expect(
+            several?.hasSuffix("got --override up_proj|gate_proj=keep --override down_proj=int4:g32 behind it") == true,
+            "got: \(several ?? "nothing")")
+        #expect(said(["mlp=int8:g32", "mlp=int8:g32"])?.hasPrefix("--override mlp=int8:g32: it has no effect") == true)
+    }
+
     /// Only an override that names the head, or it and the embedding, takes a tied head from its embedding.
     @Test func aBroadOverrideLeavesATiedHead() throws {
         let tied = try Checkpoint(directory: fixture("models/qwen2-tied")).configuration
         var plan = QuantizationPlan(tied, scheme: int4)
         try plan.override(".*=int8:g32")
         #expect(plan["model.embed_tokens"] == int8 && plan["lm_head"] == nil)
-        #expect(try QuantizationPlan.overridden(tied, ".*=int8:g32").allSatisfy({ $0.0 != "lm_head" }))
-        #expect(try QuantizationPlan.overridden(tied, "lm_head=int8:g32").map(\.0) == ["lm_head"])
+        var other = QuantizationPlan(tied)
+        #expect(try !other.override([".*=int8:g32"]).keys.contains("lm_head"))
+        #expect(try other.override(["lm_head=int8:g32"]) == ["lm_head": int8])
         try plan.override("embed_tokens|lm_head=int8:g32")
         #expect(plan["lm_head"] == int8)
         // By now it has a scheme of its own.
@@ -104,7 +130,9 @@ import Testing
     // MARK: Budgets
 
     /// Sensitivities by hand: the first layer hurts most.
-    private func sensitivities(_ checkpoint: Checkpoint, digest: String? = nil) throws -> Sensitivities {
+    private func sensitivities(
+        _ checkpoint: Checkpoint, digest: String? = nil, version: Int = 2
+    ) throws -> Sensitivities {
         let model = checkpoint.configuration
         let sets: [JSONValue] = (0..<model.layers).flatMap { layer in
             [
@@ -122,8 +150,10 @@ import Testing
             }
         }
         let json: JSONValue = [
-            "format": "qquant-sensitivities", "version": 1, "source_sha256": .string(try digest ?? checkpoint.digest()),
-            "calibration_sha256": "", "tokens": 512, "method": "imatrix", "sets": .array(sets),
+            "format": "qquant-sensitivities", "version": .integer(version),
+            "source_sha256": .string(try digest ?? checkpoint.digest()), "calibration_sha256": "",
+            "calibration_tokens": 8192, "calibration_window": 256, "calibration_seed": "18446744073709551615",
+            "tokens": 512, "wanted_tokens": 600, "method": "imatrix", "sets": .array(sets),
         ]
         return try Sensitivities(
             json: json, place: "s.json", sourceDigest: try checkpoint.digest(),
@@ -195,5 +225,9 @@ import Testing
         #expect(
             wording { _ = try sensitivities(checkpoint, digest: "0") }
                 == "s.json: the sensitivities are of another model; delete it, and it is measured anew")
+        #expect(
+            wording { _ = try sensitivities(checkpoint, version: 1) }
+                == "s.json: the sensitivities are in another version of the format; expected 2, got 1; delete it, and it is measured anew"
+        )
     }
 }

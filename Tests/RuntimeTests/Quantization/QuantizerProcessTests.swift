@@ -86,13 +86,11 @@ import Testing
         try temporaryDirectory { directory in
             let model = directory.appending(path: "model")
             try SparseModel(hidden: 256, intermediate: 1024, layers: 12).write(to: model)
-            let tokens = directory.appending(path: "tokens.jsonl")
-            let list = (0..<2048).map { "\($0 * 37 % 512)" }.joined(separator: ",")
-            try Data("{\"tokens\":[\(list)]}\n".utf8).write(to: tokens)
+            let tokens = try calibration(2048, in: directory)
             func command(_ name: String) -> [String] {
                 [
                     tool.path, "quantize", model.path, "--output", directory.appending(path: name).path, "--bits", "4",
-                    "--method", "gptq", "--calibration", tokens.path, "--calibration-tokens", "2048",
+                    "--method", "gptq", "--calibration", tokens, "--calibration-tokens", "2048",
                 ]
             }
             func layers() throws -> [String] {
@@ -108,13 +106,29 @@ import Testing
             let done = try layers()
             #expect(done.count >= 3 && done.count < 12)
             #expect(!FileManager.default.fileExists(atPath: directory.appending(path: "q").path))
-            let before = try done.map { name -> Date in
-                let folder = try #require(try files(directory).first { $0.hasSuffix(".layers") })
-                let url = directory.appending(path: folder).appending(path: name)
-                return try #require(
-                    try url.resourceValues(forKeys: [.contentModificationDateKey]).contentModificationDate)
+            // What is taken over shows: with a scale of each layer changed, another output has those scales.
+            let kept = try #require(try files(directory).first { $0.hasSuffix(".layers") })
+            let changed = directory.appending(path: ".changed\(kept.dropFirst(2))")
+            try FileManager.default.copyItem(at: directory.appending(path: kept), to: changed)
+            func scale(_ layer: Int) -> String { "model.layers.\(layer).mlp.down_proj.weight_scale" }
+            let other: [UInt8] = [0, 0x18]
+            for layer in done.indices {
+                let url = changed.appending(path: "layer-\(layer).safetensors")
+                let entry = try #require(try SafetensorsFile(url: url).entries[scale(layer)])
+                let handle = try FileHandle(forWritingTo: url)
+                try handle.seek(toOffset: UInt64(entry.range.lowerBound))
+                try handle.write(contentsOf: Data(other))
+                try handle.close()
             }
-            #expect(before.count == done.count)
+            #expect(try Child.run(command("changed")).status == 0)
+            let output = directory.appending(path: "changed")
+            let result = try Checkpoint(directory: output)
+            for layer in 0..<12 {
+                let bytes = try result.withBytes(scale(layer)) { [$0[0], $0[1]] }
+                #expect((bytes == other) == (layer < done.count), "layer \(layer) of \(done.count) done: \(bytes)")
+            }
+            try FileManager.default.removeItem(at: output)
+
             let resumed = try Child.run(command("q"))
             #expect(resumed.status == 0, "\(resumed.errors)")
             // Neither the layers kept nor what the killed run left under a temporary name is there any more.
@@ -128,6 +142,19 @@ import Testing
         }
     }
 
+    /// The most that a command has held in memory, in bytes, once it has succeeded.
+    private func peak(_ command: [String]) throws -> Int {
+        let process = try Child.start(command).process
+        // The last look before its end: what it holds at most comes long before that.
+        var peak = 0
+        while process.isRunning {
+            peak = Child.peakMemory(process) ?? peak
+            usleep(2_000)
+        }
+        #expect(process.terminationStatus == 0)
+        return peak
+    }
+
     /// The bound of issue 2: the largest tensor ×4 + 200 MB. The model is far larger than that.
     @Test(.enabled(if: Child.tool("qquant") != nil, "the tools were not built"))
     func memoryAtItsPeak() throws {
@@ -139,16 +166,85 @@ import Testing
             let bound = size.largest * 4 + 200_000_000
             #expect(size.byteCount > 2 * bound)
             let output = directory.appending(path: "q").path
-            let process = try Child.start([tool.path, "quantize", model.path, "--output", output, "--bits", "4"])
-                .process
-            // The last look before its end: what it holds at most comes long before that.
-            var peak = 0
+            let peak = try peak([tool.path, "quantize", model.path, "--output", output, "--bits", "4"])
+            #expect(peak > 0 && peak < bound, "peak \(peak), bound \(bound)")
+        }
+    }
+
+    /// GPTQ holds a block, the second moments of one input with their factor, and the tokens' rows, in fp32. Issue 2 gives
+    /// it 1 GB more; here it is 180 MB, so that a model which is quickly quantized is larger than the bound.
+    @Test(.enabled(if: Child.tool("qquant") != nil, "the tools were not built"))
+    func memoryOfGPTQAtItsPeak() throws {
+        let tool = try #require(Child.tool("qquant"))
+        try temporaryDirectory { directory in
+            let model = directory.appending(path: "model")
+            let size = SparseModel(hidden: 512, intermediate: 1024, layers: 24)
+            try size.write(to: model)
+            let (hidden, wide, tokens) = (size.hidden, size.intermediate, 512)
+            let block = 4 * hidden * hidden + 3 * hidden * wide
+            let bound = 4 * (2 * block + 3 * wide * wide + tokens * (6 * hidden + 4 * wide)) + 180_000_000
+            #expect(2 * size.byteCount > bound, "the model in fp32")
+            let peak = try peak([
+                tool.path, "quantize", model.path, "--output", directory.appending(path: "q").path, "--bits", "4",
+                "--method", "gptq", "--refinements", "0", "--calibration", try calibration(tokens, in: directory),
+                "--calibration-tokens", "\(tokens)", "--threads", "2",
+            ])
+            #expect(peak > 0 && peak < bound, "peak \(peak), bound \(bound)")
+        }
+    }
+
+    /// A file of tokens.
+    private func calibration(_ tokens: Int, in directory: URL) throws -> String {
+        let url = directory.appending(path: "tokens.jsonl")
+        let list = (0..<tokens).map { "\($0 * 37 % 512)" }.joined(separator: ",")
+        try Data("{\"tokens\":[\(list)]}\n".utf8).write(to: url)
+        return url.path
+    }
+
+    /// With `--threads 1` one works; what else the process has hardly runs.
+    @Test(.enabled(if: Child.tool("qquant") != nil, "the tools were not built"), arguments: ["rtn", "mse", "gptq"])
+    func oneThread(_ method: String) throws {
+        let tool = try #require(Child.tool("qquant"))
+        try temporaryDirectory { directory in
+            let model = directory.appending(path: "model")
+            let calibrates = method == "gptq"
+            try SparseModel(
+                hidden: calibrates ? 256 : 512, intermediate: calibrates ? 1024 : 2048, layers: calibrates ? 3 : 8
+            ).write(to: model)
+            var command = [
+                tool.path, "quantize", model.path, "--output", directory.appending(path: "q").path, "--bits", "4",
+                "--threads", "1", "--method", method,
+            ]
+            if calibrates {
+                command += ["--calibration", try calibration(2048, in: directory), "--calibration-tokens", "2048"]
+            }
+            let process = try Child.start(command).process
+            var ticks: [String: Int] = [:]
             while process.isRunning {
-                peak = Child.peakMemory(process) ?? peak
+                ticks.merge(self.ticks(process)) { max($0, $1) }
                 usleep(2_000)
             }
             #expect(process.terminationStatus == 0)
-            #expect(peak > 0 && peak < bound, "peak \(peak), bound \(bound)")
+            let busiest = ticks.values.max() ?? 0
+            #expect(busiest >= 20, "too short to tell: \(ticks)")
+            // The thread that starts the process needs a few hundredths.
+            #expect(ticks.values.count { $0 > max(5, busiest / 10) } == 1, "\(ticks)")
         }
+    }
+
+    /// Processor time of each of a process' threads so far, in hundredths of a second.
+    private func ticks(_ process: Process) -> [String: Int] {
+        let tasks = "/proc/\(process.processIdentifier)/task"
+        var ticks: [String: Int] = [:]
+        for thread in (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? [] {
+            guard let text = try? String(contentsOfFile: "\(tasks)/\(thread)/stat", encoding: .utf8),
+                let name = text.lastIndex(of: ")")
+            else { continue }
+            // Behind the name in brackets: the state first, utime and stime as twelfth and thirteenth.
+            let fields = text[text.index(after: name)...].split(separator: " ")
+            guard fields.count > 12, let user = Int(fields[11]), let system = Int(fields[12]) else { continue }
+            ticks[thread] = user + system
+        }
+        return ticks
     }
 }

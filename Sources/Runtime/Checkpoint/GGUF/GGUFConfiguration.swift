@@ -41,7 +41,7 @@ struct GGUFConfiguration {
         guard let embedding = file.tensors.first(where: { $0.name == "token_embd.weight" }) else {
             throw CheckpointError.missingTensor(path: file.path, name: "token_embd.weight")
         }
-        let theta = try file.double(key("rope.freq_base")) ?? 10_000
+        let theta = try file.ropeTheta(architecture)
         let names = Set(file.tensors.map(\.name))
 
         var config: JSONObject = ["architectures": [.string(className)], "model_type": .string(modelType)]
@@ -84,19 +84,15 @@ struct GGUFConfiguration {
     private static func scaling(
         _ file: GGUFFile, _ architecture: String, theta: Double, headDim: Int
     ) throws -> JSONValue {
-        let typeKey = "\(architecture).rope.scaling.type"
-        try file.refuse(typeKey, unless: { ["none", "linear"].contains($0.string) }, supported: "none, linear")
-        let type = try file.string(typeKey)
-        let linear =
-            try file.double("\(architecture).rope.scaling.factor") ?? file.double("\(architecture).rope.scale_linear")
+        let factor = try file.linearScaling(architecture)
         if let frequencies = file.tensors.first(where: { $0.name == "rope_freqs.weight" }) {
             guard let scaling = try llama3Scaling(file, frequencies, theta: theta, headDim: headDim) else {
                 return .null
             }
             return scaling
         }
-        guard type != "none", let linear, linear != 1 else { return .null }
-        return ["rope_type": "linear", "factor": .number(linear)]
+        guard factor != 1 else { return .null }
+        return ["rope_type": "linear", "factor": .number(factor)]
     }
 
     /// GGUF has no settings for Llama 3's scaling, only the divisor of each frequency that came out of them. They are
@@ -104,15 +100,7 @@ struct GGUFConfiguration {
     private static func llama3Scaling(
         _ file: GGUFFile, _ tensor: GGUFFile.Tensor, theta: Double, headDim: Int
     ) throws -> JSONValue? {
-        guard tensor.type == .f32, tensor.shape == [headDim / 2] else {
-            throw CheckpointError.tensor(
-                path: file.path, name: tensor.name, problem: "is not the frequencies of a head",
-                expected: "F32 [\(headDim / 2)]", got: "\(tensor.type.name) \(tensor.shape)")
-        }
-        var divisors = [Float](repeating: 0, count: headDim / 2)
-        divisors.withUnsafeMutableBufferPointer { out in
-            file.file.withBytes(tensor.range) { tensor.type.dequantize($0, into: out) }
-        }
+        let divisors = try file.frequencyDivisors(tensor, headDim: headDim)
         if divisors.allSatisfy({ $0 == 1 }) { return nil }
         let factor = Double(divisors.last!)
         let (low, high, context) = (1.0, 4.0, 8192.0)
@@ -133,6 +121,55 @@ struct GGUFConfiguration {
             "high_freq_factor": .number(high), "original_max_position_embeddings": .integer(Int(context)),
         ]
     }
+}
+
+extension ModelConfiguration {
+    init(_ settings: GGUFConfiguration, place: String) throws {
+        try self.init(
+            Settings(.object(settings.config), place: place),
+            generation: Settings(.object(settings.generation), place: place))
+    }
+}
+
+extension GGUFFile {
+    /// What positions are divided by; 1 where they are left as they are.
+    /// - Throws: `CheckpointError.unsupported` for another scaling.
+    fileprivate func linearScaling(_ architecture: String) throws -> Double {
+        let typeKey = "\(architecture).rope.scaling.type"
+        try refuse(typeKey, unless: { ["none", "linear"].contains($0.string) }, supported: "none, linear")
+        guard try string(typeKey) != "none" else { return 1 }
+        return try double("\(architecture).rope.scaling.factor") ?? double("\(architecture).rope.scale_linear") ?? 1
+    }
+
+    /// What each frequency is divided by, [headDim/2].
+    fileprivate func frequencyDivisors(_ tensor: Tensor, headDim: Int) throws -> [Float] {
+        guard tensor.type == .f32, tensor.shape == [headDim / 2] else {
+            throw CheckpointError.tensor(
+                path: path, name: tensor.name, problem: "is not the frequencies of a head",
+                expected: "F32 [\(headDim / 2)]", got: "\(tensor.type.name) \(tensor.shape)")
+        }
+        var divisors = [Float](repeating: 0, count: headDim / 2)
+        divisors.withUnsafeMutableBufferPointer { out in
+            file.withBytes(tensor.range) { tensor.type.dequantize($0, into: out) }
+        }
+        return divisors
+    }
+
+    /// llama.cpp's, where the file does not say it.
+    func ropeTheta(_ architecture: String) throws -> Double { try double("\(architecture).rope.freq_base") ?? 10_000 }
+
+    /// Angle per position of each pair of dimensions, [headDim/2], whatever scaling they come from.
+    func frequencies(_ architecture: String, headDim: Int) throws -> [Float] {
+        let factor = try linearScaling(architecture)
+        let rope = RopeConfiguration(
+            theta: try ropeTheta(architecture), scaling: factor == 1 ? .none : .linear(factor: factor))
+        let plain = RotaryTable.frequencies(rope, headDim: headDim)
+        guard let tensor = tensors.first(where: { $0.name == "rope_freqs.weight" }) else { return plain }
+        return zip(plain, try frequencyDivisors(tensor, headDim: headDim)).map { $0 / $1 }
+    }
+
+    /// llama.cpp's names for a file that brings no vocabulary.
+    var isWithoutVocabulary: Bool { ["no_vocab", "none"].contains(metadata["tokenizer.ggml.model"]?.string) }
 }
 
 /// The ids of the special tokens.

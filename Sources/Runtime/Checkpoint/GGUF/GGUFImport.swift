@@ -19,9 +19,7 @@ public struct GGUFImport: Sendable {
         precondition(dtype.isSupportedFloat)
         let file = try GGUFFile(url: url)
         let settings = try GGUFConfiguration(file, dtype: dtype)
-        let configuration = try ModelConfiguration(
-            Settings(.object(settings.config), place: file.path),
-            generation: Settings(.object(settings.generation), place: file.path))
+        let configuration = try ModelConfiguration(settings, place: file.path)
         let tokenizer = try GGUFTokenizer(
             file, vocabulary: configuration.vocabulary, contextLength: configuration.contextLength)
         try self.init(
@@ -37,14 +35,24 @@ public struct GGUFImport: Sendable {
     /// reference's.
     package init(url: URL, as reference: Checkpoint, dtype: DType) throws {
         precondition(dtype.isSupportedFloat)
+        let file = try GGUFFile(url: url)
         var config = reference.configurationJSON
         config["quantization_config"] = nil
         config["torch_dtype"] = nil
         config["dtype"] = dtype.torchName.map(JSONValue.string)
-        let file = try GGUFFile(url: url)
+        // A tied head may have got weights of its own.
+        if file.tensors.contains(where: { $0.name == "output.weight" }) { config["tie_word_embeddings"] = false }
         try self.init(
             file, try ModelConfiguration(Settings(.object(config), place: file.path), generation: nil), dtype: dtype,
             notes: [], documents: [("config.json", config)])
+    }
+
+    /// The configuration of a file without a vocabulary, by its metadata, and its tensors checked: such a file can be
+    /// looked at, but makes no model of its own. Throws as `init(url:dtype:)`.
+    static func configuration(ofFileWithoutVocabulary file: GGUFFile) throws -> ModelConfiguration {
+        let dtype = DType.f16
+        let configuration = try ModelConfiguration(GGUFConfiguration(file, dtype: dtype), place: file.path)
+        return try GGUFImport(file, configuration, dtype: dtype, notes: [], documents: []).configuration
     }
 
     private init(
@@ -79,6 +87,26 @@ public struct GGUFImport: Sendable {
         to output: URL, overwrite: Bool = false, progress: (_ parameters: Int) -> Void = { _ in }
     ) throws -> Summary {
         let directory = try AtomicDirectory(url: output, overwrite: overwrite)
+        let summary = try write(into: directory, progress: progress)
+        try directory.commit()
+        return summary
+    }
+
+    /// The result as a checkpoint whose files have no names: written to the temporary folder, mapped, and unlinked at
+    /// once, so that the system takes their room back however this process ends. What a process leaves that is killed
+    /// while it writes, the next one removes.
+    /// - Throws: `FileWriteError`, `CheckpointError`.
+    func unlinkedCheckpoint() throws -> Checkpoint {
+        // The name by which leftovers are known; it is never committed, so nothing stands under it.
+        let output = FileManager.default.temporaryDirectory.appending(path: "qquant-compare")
+        let directory = try AtomicDirectory(url: output, overwrite: true)
+        return try withExtendedLifetime(directory) {
+            _ = try write(into: directory) { _ in }
+            return try Checkpoint(directory: directory.temporary)
+        }
+    }
+
+    private func write(into directory: AtomicDirectory, progress: (_ parameters: Int) -> Void) throws -> Summary {
         for (name, value) in documents {
             try directory.write(JSONValue.object(value).serialized(), to: name)
         }
@@ -97,7 +125,6 @@ public struct GGUFImport: Sendable {
             let path = directory.temporary.appending(path: $1).path
             return $0 + (try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0)
         }
-        try directory.commit()
         return Summary(tensors: tensors.count, parameters: parameters, bytes: bytes)
     }
 
@@ -162,9 +189,10 @@ public struct GGUFImport: Sendable {
     }
 
     /// The GGUF row that row r of the result is; nil where they are the same. llama.cpp rotates neighbouring pairs and
-    /// Hugging Face the two halves of a head, so its converter interleaves the halves' rows of q and k, in Llama only.
+    /// Hugging Face the two halves of a head, so its converter interleaves the halves' rows of q and k, in Llama and in
+    /// Mistral, which it calls Llama.
     private func rowOrder(_ name: String) -> ((Int) -> Int)? {
-        guard configuration.family == .llama, name.contains("self_attn.q_proj") || name.contains("self_attn.k_proj")
+        guard configuration.family != .qwen2, name.contains("self_attn.q_proj") || name.contains("self_attn.k_proj")
         else { return nil }
         let headDim = configuration.headDim
         return { row in

@@ -62,13 +62,15 @@ struct GGUFVocabulary {
         if let template { header.add("tokenizer.chat_template", template) }
     }
 
-    /// Without what does not change how a text is cut.
-    private static func plain(_ json: JSONValue) -> JSONValue {
+    /// A normalizer or pre-tokenizer without what does not change how a text is cut.
+    static func plain(_ json: JSONValue) -> JSONValue {
         switch json {
         case .array(let values): return .array(values.map(plain))
         case .object(let object):
             var result = JSONObject()
-            for (key, value) in object.members where key != "trim_offsets" { result[key] = plain(value) }
+            for (key, value) in object.members where key != "trim_offsets" && !value.isNull {
+                result[key] = plain(value)
+            }
             return .object(result)
         default: return json
         }

@@ -24,14 +24,26 @@ public struct Sensitivities: Sendable, Equatable {
     /// `Checkpoint.digest` of the model.
     public let sourceDigest: String
     public let calibrationDigest: String
+    /// How the calibration was drawn from its texts: so drawn again, the same texts have the same digest.
+    public let calibrationOptions: CalibrationSet.Options
     /// Tokens over which KL was measured.
     public let tokens: Int
+    /// Tokens over which it was to be measured: more, where the calibration has fewer.
+    public let wantedTokens: Int
     public let method: String
+
+    /// 1 did not say how the calibration was drawn.
+    private static let version = 2
 
     public var json: JSONValue {
         [
-            "format": "qquant-sensitivities", "version": 1, "source_sha256": .string(sourceDigest),
-            "calibration_sha256": .string(calibrationDigest), "tokens": .integer(tokens), "method": .string(method),
+            "format": "qquant-sensitivities", "version": .integer(Self.version),
+            "source_sha256": .string(sourceDigest), "calibration_sha256": .string(calibrationDigest),
+            "calibration_tokens": .integer(calibrationOptions.tokens),
+            "calibration_window": .integer(calibrationOptions.window),
+            // A string: it may have 64 bits.
+            "calibration_seed": .string("\(calibrationOptions.seed)"), "tokens": .integer(tokens),
+            "wanted_tokens": .integer(wantedTokens), "method": .string(method),
             "sets": .array(
                 entries.map { entry in
                     [
@@ -61,11 +73,25 @@ public struct Sensitivities: Sendable, Equatable {
         }
     }
 
-    init(entries: [Entry], sourceDigest: String, calibrationDigest: String, tokens: Int, method: String) {
+    /// - Throws: `QuantizationError.calibration` naming the modules whose figures are not finite.
+    init(
+        entries: [Entry], sourceDigest: String, calibration: CalibrationSet, tokens: Int, wantedTokens: Int,
+        method: String
+    ) throws {
+        for entry in entries {
+            guard let bad = entry.choices.first(where: { !($0.outputError + $0.divergence).isFinite }) else { continue }
+            throw QuantizationError.calibration(
+                place: entry.modules.joined(separator: ", "),
+                problem: "the sensitivity to \(bad.scheme.name) is not finite",
+                expected: "an output error and a KL divergence in numbers",
+                got: "\(bad.outputError) and \(bad.divergence)", advice: "look for weights far too large there")
+        }
         self.entries = entries
         self.sourceDigest = sourceDigest
-        self.calibrationDigest = calibrationDigest
+        calibrationDigest = calibration.digest
+        calibrationOptions = calibration.options
         self.tokens = tokens
+        self.wantedTokens = wantedTokens
         self.method = method
     }
 
@@ -77,13 +103,24 @@ public struct Sensitivities: Sendable, Equatable {
             modules: Set(QuantizationPlan(checkpoint.configuration).modules.map(\.module)))
     }
 
-    /// - Throws: `QuantizationError.sensitivities` where it is malformed or of another model.
+    /// - Throws: `QuantizationError.sensitivities` where it is malformed or of another model, `.calibration` where it is
+    ///   of another version.
     public init(json: JSONValue, place: String, sourceDigest: String, modules: Set<String>) throws {
         func refused(_ problem: String) -> QuantizationError { .sensitivities(place: place, problem: problem) }
-        guard json["format"]?.string == "qquant-sensitivities", json["version"]?.int == 1,
-            let source = json["source_sha256"]?.string, let calibration = json["calibration_sha256"]?.string,
-            let tokens = json["tokens"]?.int, let method = json["method"]?.string, let sets = json["sets"]?.array
-        else { throw refused("is no file of sensitivities, or one of another version") }
+        guard json["format"]?.string == "qquant-sensitivities", let version = json["version"]?.int else {
+            throw refused("it is no file of sensitivities")
+        }
+        guard version == Self.version else {
+            throw QuantizationError.calibration(
+                place: place, problem: "the sensitivities are in another version of the format",
+                expected: "\(Self.version)", got: "\(version)", advice: "delete it, and it is measured anew")
+        }
+        guard let source = json["source_sha256"]?.string, let calibration = json["calibration_sha256"]?.string,
+            let drawn = json["calibration_tokens"]?.int, let window = json["calibration_window"]?.int, window > 1,
+            let seed = json["calibration_seed"]?.string.flatMap({ UInt64($0) }), let tokens = json["tokens"]?.int,
+            let wanted = json["wanted_tokens"]?.int, let method = json["method"]?.string,
+            let sets = json["sets"]?.array
+        else { throw refused("it does not say how the sensitivities were measured") }
         guard source == sourceDigest else { throw refused("the sensitivities are of another model") }
         entries = try sets.map { set in
             guard let names = set["modules"]?.array?.compactMap(\.string), !names.isEmpty,
@@ -102,7 +139,11 @@ public struct Sensitivities: Sendable, Equatable {
         }
         self.sourceDigest = source
         calibrationDigest = calibration
+        var options = CalibrationSet.Options()
+        (options.tokens, options.window, options.seed) = (drawn, window, seed)
+        calibrationOptions = options
         self.tokens = tokens
+        wantedTokens = wanted
         self.method = method
     }
 }

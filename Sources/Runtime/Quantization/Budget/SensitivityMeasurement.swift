@@ -14,7 +14,8 @@ extension Sensitivities {
     /// set of layers that is quantized alone; their logits are compared at the end. Memory holds one layer and the
     /// streams.
     ///
-    /// - Throws: `CheckpointError`, `QuantizationError`.
+    /// - Throws: `CheckpointError`, `QuantizationError`, both naming the layer: weights that are not finite, or that make
+    ///   what is computed with them so.
     public static func measure(
         _ checkpoint: Checkpoint, calibration: CalibrationSet, options: Options = Options(),
         progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
@@ -28,7 +29,8 @@ extension Sensitivities {
         let runner = try LayerRunner(model, windows: windows, compute: compute)
         let prober = SetProbe(checkpoint: checkpoint, compute: compute, symmetric: options.symmetric)
         let table = try EmbeddingTable(checkpoint, kernels: compute.kernels)
-        let x = try runner.embedded(table)
+        var x = try runner.embedded(table)
+        try x.refuseOverflow("outputs", of: model.embedding)
 
         /// A stream in which one set is quantized.
         struct Branch {
@@ -49,9 +51,9 @@ extension Sensitivities {
             let layers = model.linearLayers(index)
             // Those that are quantized already go on through the full layer.
             for stream in branches.map(\.stream) + embedded.map(\.stream) { runner.forward(stream, exact) }
-            let inputs = prober.inputs(runner, x, exact)
+            let full = try prober.forward(runner, x, exact, layers)
             for slot in CalibrationWalk.Slot.allCases {
-                let moments = inputs[slot.rawValue]
+                let moments = full.inputs[slot.rawValue]
                 let set = slot.places.map { (layers[$0], exact.linears[$0]) }
                 let errors = try prober.errors(set, moments: moments)
                 guard let probe = errors.first else { continue }
@@ -64,12 +66,13 @@ extension Sensitivities {
                 runner.forward(stream, changed)
                 branches.append(Branch(modules: set.map(\.0.module), errors: errors, stream: stream))
             }
-            runner.forward(x, exact)
+            x = full.output
             progress(index + 1, total)
         }
 
         let head = try HeadProbe(checkpoint: checkpoint, runner: runner)
         let reference = head.logits(x)
+        try reference.refuseOverflow("outputs", of: model.tiedEmbeddings ? model.embedding : model.head)
         var entries: [Entry] = []
         for branch in branches {
             let divergence = head.divergence(of: branch.stream, from: reference)
@@ -85,9 +88,9 @@ extension Sensitivities {
         }
         // No group divides the columns of some: of them nothing is known.
         entries += try head.ends(prober, x, embedded, reference).filter { !$0.choices.isEmpty }
-        return Sensitivities(
-            entries: entries, sourceDigest: try checkpoint.digest(), calibrationDigest: calibration.digest,
-            tokens: windows.reduce(0) { $0 + $1.count }, method: "imatrix")
+        return try Sensitivities(
+            entries: entries, sourceDigest: checkpoint.digest(), calibration: calibration,
+            tokens: windows.reduce(0) { $0 + $1.count }, wantedTokens: options.tokens, method: "imatrix")
     }
 }
 
@@ -119,21 +122,29 @@ struct SetProbe {
         }.filter { $0.divides(columns: columns) }
     }
 
-    /// Second moments of each slot's inputs in the full model.
-    func inputs(_ runner: LayerRunner, _ x: OwnedRows, _ exact: DecoderLayer) -> [SecondMoments] {
-        func moments(_ rows: OwnedRows) -> SecondMoments {
-            let moments = SecondMoments(columns: rows.rows.width)
-            moments.add(rows, pool: compute.pool)
-            moments.finish(pool: compute.pool)
-            return moments
+    /// A layer of the full model, whose products are `layers`: second moments of each slot's inputs, and x behind it.
+    /// - Throws: `QuantizationError.activationsOverflow`
+    func forward(
+        _ runner: LayerRunner, _ x: OwnedRows, _ exact: DecoderLayer, _ layers: [LinearLayer]
+    ) throws -> (inputs: [SecondMoments], output: OwnedRows) {
+        var inputs: [SecondMoments] = []
+        /// The outputs of a slot's products on x.
+        func products(_ slot: CalibrationWalk.Slot, _ x: OwnedRows) throws -> [OwnedRows] {
+            inputs.append(try SecondMoments(of: x, reaching: layers[slot.places.lowerBound], pool: compute.pool))
+            return try slot.places.map { place in
+                let y = runner.apply(exact.linears[place], x)
+                try y.refuseOverflow("outputs", of: layers[place])
+                return y
+            }
         }
-        let n = runner.normed(x, exact.attentionNorm)
-        let a = runner.attended(exact, n)
-        let middle = OwnedRows(copying: x.rows)
-        runner.add(runner.apply(exact.output, a), to: middle)
-        let m = runner.normed(middle, exact.mlpNorm)
-        let g = runner.gated(runner.apply(exact.gate, m), runner.apply(exact.up, m))
-        return [moments(n), moments(a), moments(m), moments(g)]
+        let stream = OwnedRows(copying: x.rows)
+        let heads = try products(.attention, runner.normed(x, exact.attentionNorm))
+        let output = try products(.output, runner.attended(heads[0], heads[1], heads[2]))
+        runner.add(output[0], to: stream)
+        let gates = try products(.mlp, runner.normed(stream, exact.mlpNorm))
+        let down = try products(.down, runner.gated(gates[0], gates[1]))
+        runner.add(down[0], to: stream)
+        return (inputs, stream)
     }
 
     func embedding(_ scheme: QuantizationScheme) throws -> PackedWeight {
@@ -145,7 +156,8 @@ struct SetProbe {
         let context = LayerContext(
             module: layer.module, rows: layer.rows, columns: layer.columns,
             dtype: try checkpoint.info(layer.weight).dtype, scheme: scheme)
-        let quantizer = try LayerQuantizer(context, method: SearchedScale(), place: checkpoint.directory.path)
+        let quantizer = try LayerQuantizer(
+            context, method: SearchedScale(), place: checkpoint.directory.path, pool: compute.pool)
         return PackedWeight(try checkpoint.withBytes(layer.weight) { try quantizer.quantize($0) })
     }
 
@@ -159,8 +171,8 @@ struct SetProbe {
             scheme: scheme)
         let method = SearchedScale(importance: [layer.module: moments.diagonal])
         return PackedWeight(
-            try LayerQuantizer(context, method: method, place: checkpoint.directory.path).quantize(
-                UnsafeBufferPointer(dense.buffer)))
+            try LayerQuantizer(context, method: method, place: checkpoint.directory.path, pool: compute.pool)
+                .quantize(UnsafeBufferPointer(dense.buffer)))
     }
 
     func quantized(

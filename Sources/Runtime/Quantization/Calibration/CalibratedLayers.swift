@@ -13,6 +13,7 @@ final class CalibratedLayers {
 
     private var checkpoint: Checkpoint { quantizer.checkpoint }
     private var recipe: QuantizationRecipe { quantizer.recipe }
+    var pool: ThreadPool { compute.pool }
 
     init(_ quantizer: ModelQuantizer, output: URL, metadata: [String: String]) throws {
         self.quantizer = quantizer
@@ -49,7 +50,7 @@ final class CalibratedLayers {
         let runner = try LayerRunner(model, windows: calibration.windows, compute: compute)
         let table = try EmbeddingTable(checkpoint, kernels: compute.kernels)
         if recipe.smooths { try smooth(runner, table) }
-        let embedding = try quantizer.embedding().map { EmbeddingTable($0, kernels: compute.kernels) }
+        let embedding = try quantizer.embedding(pool).map { EmbeddingTable($0, kernels: compute.kernels) }
         let walk = try CalibrationWalk(runner, reference: table, embedding: embedding)
         let slots = SlotQuantizer(
             recipe: recipe, dtype: { [checkpoint] in try checkpoint.info($0.weight).dtype },
@@ -60,7 +61,7 @@ final class CalibratedLayers {
             let layers = model.linearLayers(index)
             let plans = quantizer.plans.filter { $0.layer.module.hasPrefix("model.layers.\(index).") }
             if let file = work.finished(index) {
-                try walk.step(exact) { input in
+                try walk.step(exact, layers) { input in
                     try input.slot.places.map { place in
                         guard let plan = plans.first(where: { $0.layer == layers[place] }) else {
                             return exact.linears[place]
@@ -72,7 +73,7 @@ final class CalibratedLayers {
                 for plan in plans { qualities[plan.layer.module] = try Self.quality(plan, file, exact, layers) }
             } else {
                 var results: [String: QuantizedLayer] = [:]
-                try walk.step(exact) { input in
+                try walk.step(exact, layers) { input in
                     let places = input.slot.places
                     let found = try slots.quantize(
                         Array(layers[places]), exact: Array(exact.linears[places]), input: input)
@@ -108,9 +109,8 @@ final class CalibratedLayers {
             let layers = model.linearLayers(index)
             func search(_ name: String, _ norm: AlignedBuffer<Float>, _ places: Range<Int>) throws {
                 guard let scheme = recipe.plan[layers[places.lowerBound].module] else { return }
-                let moments = SecondMoments(columns: model.hidden)
-                moments.add(runner.normed(x, norm), pool: compute.pool)
-                moments.finish(pool: compute.pool)
+                let moments = try SecondMoments(
+                    of: runner.normed(x, norm), reaching: layers[places.lowerBound], pool: pool)
                 try smoothing.search(
                     norm: name, weights: norm, dtype: try checkpoint.info(name).dtype,
                     layers: places.map { (layers[$0], exact.linears[$0]) }, scheme: scheme, moments: moments,

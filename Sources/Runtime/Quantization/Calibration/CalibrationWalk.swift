@@ -34,38 +34,56 @@ final class CalibrationWalk {
     private let reference: OwnedRows
 
     /// - Parameter embedding: the quantized one, where it is.
+    /// - Throws: `QuantizationError.activationsOverflow`, and what reading an embedding throws.
     init(_ runner: LayerRunner, reference: EmbeddingTable, embedding: EmbeddingTable?) throws {
         self.runner = runner
         self.reference = try runner.embedded(reference)
         x = try embedding.map(runner.embedded) ?? OwnedRows(copying: self.reference.rows)
+        try self.reference.refuseOverflow("outputs", of: runner.model.embedding)
     }
 
-    /// One layer. `quantize` gets the input of each slot and returns its products, quantized, in order.
-    func step(_ exact: DecoderLayer, quantize: (Input) throws -> [Linear]) throws {
+    /// One layer, whose products are `layers`. `quantize` gets the input of each slot and returns its products, quantized,
+    /// in order. The full model goes ahead: where it overflows, that is said before anything is quantized on it.
+    /// - Throws: `QuantizationError.activationsOverflow`, and what `quantize` throws.
+    func step(_ exact: DecoderLayer, _ layers: [LinearLayer], quantize: (Input) throws -> [Linear]) throws {
+        func outputs(_ slot: Slot, of r: OwnedRows) throws -> [OwnedRows] {
+            try slot.places.map { place in
+                let y = runner.apply(exact.linears[place], r)
+                try y.refuseOverflow("outputs", of: layers[place])
+                return y
+            }
+        }
         var (n, r) = (runner.normed(x, exact.attentionNorm), runner.normed(reference, exact.attentionNorm))
+        var next = try attended(outputs(.attention, of: r))
         let attention = try quantize(Input(slot: .attention, rows: n, reference: r, gap: nil))
-        n = attended(attention, n)
-        r = attended([exact.query, exact.key, exact.value], r)
+        n = attended(attention.map { runner.apply($0, n) })
+        r = next
+        next = try outputs(.output, of: r)[0]
         let output = try quantize(Input(slot: .output, rows: n, reference: r, gap: gap()))
         runner.add(runner.apply(output[0], n), to: x)
-        runner.add(runner.apply(exact.output, r), to: reference)
+        runner.add(next, to: reference)
 
         (n, r) = (runner.normed(x, exact.mlpNorm), runner.normed(reference, exact.mlpNorm))
+        next = try gated(outputs(.mlp, of: r))
         let mlp = try quantize(Input(slot: .mlp, rows: n, reference: r, gap: nil))
-        n = runner.gated(runner.apply(mlp[0], n), runner.apply(mlp[1], n))
-        r = runner.gated(runner.apply(exact.gate, r), runner.apply(exact.up, r))
+        n = gated(mlp.map { runner.apply($0, n) })
+        r = next
+        next = try outputs(.down, of: r)[0]
         let down = try quantize(Input(slot: .down, rows: n, reference: r, gap: gap()))
         runner.add(runner.apply(down[0], n), to: x)
-        runner.add(runner.apply(exact.down, r), to: reference)
+        runner.add(next, to: reference)
     }
 
     /// What the head reads behind the quantized layers, [tokens, hidden].
     func output(_ norm: AlignedBuffer<Float>) -> OwnedRows { runner.normed(x, norm) }
 
-    private func attended(_ layers: [Linear], _ n: OwnedRows) -> OwnedRows {
-        runner.attended(
-            runner.apply(layers[0], n), runner.apply(layers[1], n), runner.apply(layers[2], n))
+    /// - Parameter products: queries, keys and values.
+    private func attended(_ products: [OwnedRows]) -> OwnedRows {
+        runner.attended(products[0], products[1], products[2])
     }
+
+    /// - Parameter products: of gate and up.
+    private func gated(_ products: [OwnedRows]) -> OwnedRows { runner.gated(products[0], products[1]) }
 
     private func gap() -> OwnedRows {
         let gap = OwnedRows(copying: reference.rows)

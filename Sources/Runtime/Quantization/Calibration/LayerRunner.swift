@@ -13,6 +13,20 @@ final class OwnedRows {
         self.init(other.rows, width: other.width)
         rows.pointer.update(from: other.pointer, count: other.rows * other.width)
     }
+
+    /// - Parameter side: "inputs" or "outputs", which these are of `layer`.
+    /// - Throws: `QuantizationError.activationsOverflow` where a row holds NaN or infinities, or so large values that the
+    ///   sum of the squares of all rows might not be finite.
+    func refuseOverflow(_ side: String, of layer: LinearLayer) throws {
+        let count = rows.rows
+        let overflowing = (0..<count).count(where: { row in
+            !(dot(rows[row], rows[row], count: rows.width) * Float(count)).isFinite
+        })
+        guard overflowing == 0 else {
+            throw QuantizationError.activationsOverflow(
+                layer: layer.module, side: side, tokens: overflowing, of: count)
+        }
+    }
 }
 
 /// The steps of `Decoder.forward`, one at a time, over windows of tokens that all begin at position 0: what calibration

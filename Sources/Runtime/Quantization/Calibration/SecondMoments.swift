@@ -12,6 +12,15 @@ final class SecondMoments: @unchecked Sendable {
         matrix.pointer.update(repeating: 0, count: columns * columns)
     }
 
+    /// Of the inputs x of one layer, finished.
+    /// - Throws: `QuantizationError.activationsOverflow` where they could not be finite.
+    convenience init(of x: OwnedRows, reaching layer: LinearLayer, pool: ThreadPool) throws {
+        self.init(columns: x.rows.width)
+        try x.refuseOverflow("inputs", of: layer)
+        add(x, pool: pool)
+        finish(pool: pool)
+    }
+
     func add(_ x: OwnedRows, pool: ThreadPool) {
         precondition(x.rows.width == columns && !isFinished)
         withExtendedLifetime(x) { DenseAlgebra.addGram(of: x.rows, to: matrix.pointer, pool: pool) }

@@ -22,7 +22,7 @@ struct SlotQuantizer {
             let quantizer = try LayerQuantizer(
                 LayerContext(
                     module: layer.module, rows: layer.rows, columns: layer.columns, dtype: try dtype(layer),
-                    scheme: scheme), method: method, place: place)
+                    scheme: scheme), method: method, place: place, pool: compute.pool)
             let result = try withExtendedLifetime(moved) { try quantizer.quantize(target) }
             return (self.linear(PackedWeight(result), bias: linear.bias), result)
         }
@@ -30,14 +30,13 @@ struct SlotQuantizer {
 
     /// The recipe's method for layers that read the same input [tokens, columns], what GPTQ learned of it, and the input as
     /// the method counts it: with int8 activations where the recipe says so.
+    /// - Throws: `QuantizationError.activationsOverflow`, `.singular`
     func calibrated(
         _ layers: [LinearLayer], on input: OwnedRows, _ scheme: QuantizationScheme
     ) throws -> (method: any RoundingMethod, factor: GPTQFactor?, rows: OwnedRows) {
         let rows = recipe.quantizesActivations ? int8Image(input.rows, scheme: scheme) : input
         defer { withExtendedLifetime(input) {} }
-        let moments = SecondMoments(columns: rows.rows.width)
-        moments.add(rows, pool: compute.pool)
-        moments.finish(pool: compute.pool)
+        let moments = try SecondMoments(of: rows, reaching: layers[0], pool: compute.pool)
         func each<Value>(_ value: Value) -> [String: Value] {
             Dictionary(uniqueKeysWithValues: layers.map { ($0.module, value) })
         }

@@ -201,14 +201,14 @@ extension PackedWeight {
     /// - Returns: the weight, and the error that GPTQ minimises: the mean over tokens of ‖W·x − Ŵ·x‖².
     package static func gptq(
         _ values: [Float], rows: Int, columns: Int, scheme: QuantizationScheme, dtype: DType = .f32, inputs: [Float],
-        options: GPTQ.Options = GPTQ.Options()
+        options: GPTQ.Options = GPTQ.Options(), threads: Int = 2
     ) throws -> (weight: PackedWeight, error: Double) {
-        let pool = ThreadPool(threads: 2)
+        let pool = ThreadPool(threads: threads)
         let moments = try Self.moments(inputs, columns: columns, pool: pool)
         let factor = try GPTQFactor(moments, damping: options.damping, module: "weight", pool: pool)
         let context = LayerContext(module: "weight", rows: rows, columns: columns, dtype: dtype, scheme: scheme)
         let quantizer = try LayerQuantizer(
-            context, method: GPTQ(factors: ["weight": factor], options: options), place: "weight")
+            context, method: GPTQ(factors: ["weight": factor], options: options), place: "weight", pool: pool)
         let weight = PackedWeight(try values.withUnsafeBufferPointer { try quantizer.quantize($0) })
         return (weight, try weight.outputError(of: values, inputs: inputs))
     }

@@ -43,7 +43,7 @@ struct Smoothing: Sendable {
                 let quantized = try PackedWeight(
                     LayerQuantizer(
                         LayerContext(module: layer.module, rows: layer.rows, columns: n, dtype: dtype, scheme: scheme),
-                        method: SearchedScale(importance: [layer.module: importance]), place: place
+                        method: SearchedScale(importance: [layer.module: importance]), place: place, pool: pool
                     ).quantize(scaled.rows.values))
                 pool.run(layer.rows) { row, _ in
                     let restored = quantized.dequantized(row: row, dtype: .f32)
