@@ -21,7 +21,7 @@ struct QuantizationTable {
     func text(output: String?) -> String {
         let ends = summary.embeddingMethod.map { ", embedding by \($0)" } ?? ""
         var lines = [
-            output.map { "Wrote \($0)" } ?? "Nothing was written (--dry-run).",
+            output.map { "Wrote \($0)" } ?? "No model was written (--dry-run).",
             "  method           \(summary.method)\(ends)",
             "  schemes          \(summary.schemes.map { "\($0.label) (\($0.layers))" }.joined(separator: ", "))",
             "  layers           \(summary.layers.count)",

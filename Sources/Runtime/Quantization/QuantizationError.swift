@@ -82,7 +82,7 @@ public enum QuantizationError: WordedError, Equatable {
                 layer, "the activations overflow on the calibration text: its \(side) for \(tokens) of \(all) tokens",
                 expected: "a mean square that fp32 can hold",
                 advice: "look for weights far too large in it or before it, "
-                    + "or use --method mse without --smooth, which reads no activations")
+                    + "or use --bits with --method mse and without --smooth, which reads no activations")
         case .weightsOverflow(let place, let tensor, let count):
             Wording(
                 place,

@@ -62,9 +62,9 @@ extension ModelQuantizer {
     private func walkBytes(tokens: Int) -> Int {
         let widest = max(model.hidden, model.intermediate, model.queryWidth)
         // The layer twice, the moments with their factor, both streams and what a layer keeps of them.
-        var values = 2 * layerWeights + 3 * widest * widest + tokens * (6 * model.hidden + 4 * model.intermediate)
-        // The heap keeps, in pieces, most of what the pass before the walk has freed.
-        if recipe.smooths { values += tokens * 4 * (model.hidden + model.intermediate) }
+        var values = 2 * layerWeights + 3 * widest * widest + tokens * (7 * model.hidden + 5 * model.intermediate)
+        // The heap keeps, in pieces, what the pass before the walk has freed (measured on two models).
+        if recipe.smooths { values += tokens * 5 * (model.hidden + model.intermediate) }
         // Differences of inputs and outputs, and what they move the weights by.
         if recipe.compensation > 0 { values += 2 * (tokens * widest + model.hidden * widest) }
         return 4 * values
