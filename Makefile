@@ -69,11 +69,13 @@ parity: model ## Prove SmolLM2's tokens, logits, traces and files against transf
 
 QUANTIZATION_PYTHON := .cache/quantization/bin/python
 QUANTIZATION_PACKAGES := torch==2.13.0 transformers==5.23.0 compressed-tensors==0.20.0 tokenizers==0.23.3 \
-	gguf==0.19.0 safetensors numpy llama-cpp-python==0.3.36
-interop: quantize ## Prove exported GGUF files by llama.cpp, and llm-compressor's conventions
+	gguf==0.19.0 safetensors numpy h5py llama-cpp-python==0.3.36
+interop: build $(FETCHED) ## Prove exported GGUF files by llama.cpp, llm-compressor's conventions, and mse beside its observer
 	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
-	$(QUANTIZATION_PYTHON) Tests/Interop/gguf_export.py $(BIN)/qquant $(OUTPUT)
-	$(QUANTIZATION_PYTHON) Tests/Interop/llm_compressor.py $(BIN)/qquant
+	$(QUANTIZATION_PYTHON) Tests/Interop/gguf_export.py $(BIN)/qquant \
+		$(addprefix Tests/Fixtures/models/,llama llama3-rope qwen2-tied) $(MODEL)
+	$(QUANTIZATION_PYTHON) Tests/Interop/llm_compressor.py $(BIN)/qquant $(BIN)/qinfer
+	$(QUANTIZATION_PYTHON) scripts/quantization/mse_observer.py $(BIN)/qquant $(sort $(MODEL) $(wildcard $(SMOLLM2)))
 
 openai: quantize ## Check batch files by the types of the openai package
 	@[ -x .cache/openai/bin/python ] || python3 -m venv .cache/openai
@@ -116,15 +118,19 @@ peers: model ## Measure ours beside llama.cpp and OpenVINO, into Reports/peers.m
 	$(PEERS_PYTHON) scripts/peers/peers.py $(or $(PEERS),$(SMOLLM2))
 
 TEXTS := .cache/texts
+ENGLISH := models/english-small
 quantization-report: model ## Set ours beside llama.cpp's, into Reports/quantization.md (REPORT_MODELS="NAME=MODEL=TEXT=CALIBRATION…")
 	@scripts/python-env.sh .cache/quantization $(QUANTIZATION_PACKAGES)
 	@[ -f Datasets/synthetic/requests.test.jsonl ] || $(MAKE) --no-print-directory BUILT=yes synthetic
-	@[ -f $(TEXTS)/english/held-out.txt ] || python3 scripts/quantization/texts.py english $(TEXTS)/english
+	@[ -f $(TEXTS)/english/train.txt ] || python3 scripts/quantization/texts.py english $(TEXTS)/english
+	@[ -f $(ENGLISH)/config.json ] || \
+		$(QUANTIZATION_PYTHON) scripts/quantization/train_english.py $(TEXTS)/english $(ENGLISH)
 	@[ -f $(TEXTS)/network/held-out.txt ] || \
 		python3 scripts/quantization/texts.py network $(BIN)/qinfer Datasets/synthetic $(TEXTS)/network
 	$(QUANTIZATION_PYTHON) scripts/quantization/report.py $(BIN)/qquant Reports/quantization.md $(or $(TOKENS),8192) \
+		"english-small=$(ENGLISH)=$(TEXTS)/english/held-out.txt=$(TEXTS)/english/calibration.txt" \
 		"qubic-tiny=Datasets/models/qubic-tiny=$(TEXTS)/network/held-out.txt=$(TEXTS)/network/calibration.txt" \
-		"SmolLM2-135M-Instruct=$(SMOLLM2)=$(TEXTS)/english/held-out.txt=$(TEXTS)/english/calibration.txt" $(REPORT_MODELS)
+		"SmolLM2-135M-Instruct=$(SMOLLM2)=$(TEXTS)/english/held-out.txt=$(TEXTS)/english/calibration.txt=2048" $(REPORT_MODELS)
 
 shape-model: ## Random weights in the shape of DeepSeek-R1-Distill-Qwen-1.5B, for speed and memory
 	@python3 scripts/peers/shape_model.py models/shape-1.5B

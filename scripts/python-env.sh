@@ -10,7 +10,8 @@ if [ "$1" = --without-llama-cpp ]; then
 fi
 environment=$1
 shift
-[ -f "$environment/complete" ] && exit 0
+# It holds what was installed: another list of packages is installed anew, on top.
+[ -f "$environment/complete" ] && [ "$(cat "$environment/complete")" = "$*" ] && exit 0
 python3 -m venv "$environment"
 if [ "$llama" = no ]; then
     echo "python: installing $* in $environment"
@@ -26,4 +27,4 @@ else
     # From source: a built wheel would not know this CPU.
     CMAKE_ARGS="-DGGML_NATIVE=ON" "$environment/bin/pip" install --quiet --no-binary llama-cpp-python llama-cpp-python==0.3.36
 fi
-touch "$environment/complete"
+echo "$*" > "$environment/complete"

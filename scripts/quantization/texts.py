@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Texts to calibrate quantization with and to judge it by, which do not overlap.
 
-    texts.py english OUTPUT                              OUTPUT/calibration.txt and OUTPUT/held-out.txt
+    texts.py english OUTPUT                              OUTPUT/{train,calibration,held-out}.txt
     texts.py network QINFER SET OUTPUT                   the same for the embedded model
 
 English is what every Debian system with Python holds: the licences and copyright files under /usr/share and the documentation
-strings of Python's library; the last twentieth is held out. The network's are labelled requests of SET (`make synthetic`) with
+strings of Python's library; a twentieth is held out, and what is calibrated with is the first of what train_english.py trains
+on. The network's are labelled requests of SET (`make synthetic`) with
 their answers, in the model's chat template: the calibration split's to calibrate with, the test split's held out.
 """
 import ast
@@ -48,8 +49,10 @@ def english(output):
             break
     random.Random(1).shuffle(parts)
     cut = len(parts) * 19 // 20
+    train = "\n\n".join(parts[:cut])
     (output / "held-out.txt").write_text("\n\n".join(parts[cut:]))
-    (output / "calibration.txt").write_text("\n\n".join(parts[:cut])[:600_000])
+    (output / "calibration.txt").write_text(train[:600_000])
+    (output / "train.txt").write_text(train)
 
 
 def network(output, qinfer, labelled):
