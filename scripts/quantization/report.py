@@ -201,8 +201,9 @@ def section(qquant, tokens, name, model, text, calibration):
                 [qquant, "quantize", model, "--output", target, "--force",
                  *arguments(flags, model, calibration, bits, folder)], capture_output=True, text=True)
             if made.returncode != 0:
-                problem = made.stderr.strip().splitlines()[-1].split(": ", 2)[-1]
-                refused.append(f"- *{title}* is refused: {problem}")
+                # Of "error: PLACE: problem: every layer" the problem.
+                problem = (made.stderr.strip().splitlines() or ["killed"])[-1].split(": ", 2)[-1].split(":")[0]
+                refused.append(f"- *{title}* is refused: {problem}.")
                 print(refused[-1], file=sys.stderr, flush=True)
                 continue
             seconds = time.time() - began
