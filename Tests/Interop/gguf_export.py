@@ -23,6 +23,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import gguf
 import llama_cpp as L
@@ -34,6 +35,9 @@ from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_in
 from gguf import GGMLQuantizationType as Type
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts/peers"))
+import to_gguf
 
 RECIPES = {
     "int8 g32": "--bits 8 --group-size 32",
@@ -48,11 +52,8 @@ EXACT, ROUNDING, AGREEING, SIGMAS = 1e-4, 0.06, 0.9, 6
 # The first PROMPTS × PROMPT tokens are prompts; the rest is there to be cut.
 TEXT = ("The network agrees on one state for every tick: computers vote, and a tick counts once two thirds of them have seen "
         "the same. Where votes are missing, the tick stays empty and the next one begins.\n\n  网络狀況 don't 3.14 <|im_start|>é 🙂")
-NAMES = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-         "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-         "ffn_down": "mlp.down_proj", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
-TOP = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
-       "output.weight": "lm_head.weight"}
+# Hugging Face's names by GGUF's.
+NAMES, TOP = ({short: long for long, short in names.items()} for names in (to_gguf.NAMES, to_gguf.TOP))
 
 
 def run(*command):
